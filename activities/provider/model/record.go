@@ -1,0 +1,153 @@
+package model
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"sync"
+
+	"github.com/tenuto-dev/tenuto/schemas"
+)
+
+// Records keeps what was paid for. Implemented over the artifact store; used by Provider. A load after a finished save of the same
+// key returns what was saved.
+type Records interface {
+	Load(ctx context.Context, key string) (data []byte, ok bool, err error)
+	Save(ctx context.Context, key string, data []byte) error
+}
+
+// Record is the stored form of a paid call: what was asked, and what came back.
+type Record struct {
+	Provider string   `json:"provider"`
+	Attempt  string   `json:"attempt"`
+	Request  Request  `json:"request"`
+	Response Response `json:"response"`
+}
+
+// Identity names a call: the hexadecimal SHA-256 of the JSON of tenant, provider, attempt and request, with the keys of the schema
+// in order. It is part of object keys, so a change to it is a migration. Error: invalid, when the schema is no JSON.
+func Identity(provider string, call Call) (string, error) {
+	schema, err := canonical(call.Request.Schema)
+	if err != nil {
+		return "", schemas.Wrap(schemas.Invalid, err, "the output schema is not valid JSON")
+	}
+	call.Request.Schema = schema
+	data, err := json.Marshal(struct {
+		Tenant   string  `json:"tenant"`
+		Provider string  `json:"provider"`
+		Attempt  string  `json:"attempt"`
+		Request  Request `json:"request"`
+	}{call.Tenant, provider, call.Attempt, call.Request})
+	if err != nil {
+		return "", schemas.Wrap(schemas.Invalid, err, "the model request cannot be written as JSON")
+	}
+	return schemas.Hash(data), nil
+}
+
+// canonical returns one spelling of a JSON document: no white space, keys in order, numbers as they stand.
+func canonical(data json.RawMessage) (json.RawMessage, error) {
+	if len(data) == 0 {
+		return nil, nil
+	}
+	if !json.Valid(data) { // the decoder below would accept what follows a first value
+		return nil, errNotJSON
+	}
+	decoder := json.NewDecoder(bytes.NewReader(data))
+	decoder.UseNumber()
+	var v any
+	if err := decoder.Decode(&v); err != nil {
+		return nil, err
+	}
+	return json.Marshal(v)
+}
+
+// load looks for a recorded response. A record that cannot be read counts as none, and the next response replaces it.
+func (p *Provider) load(ctx context.Context, tenant, identity string) (Response, bool, error) {
+	if p.Records == nil {
+		return Response{}, false, nil
+	}
+	data, ok, err := p.Records.Load(ctx, schemas.CallKey(tenant, identity))
+	if err != nil {
+		return Response{}, false, p.recordError(ctx, err, "looking for a recorded response failed; the call was not made")
+	}
+	var record Record
+	if !ok || json.Unmarshal(data, &record) != nil {
+		return Response{}, false, nil
+	}
+	return record.Response, true, nil
+}
+
+// save stores a paid response. If it cannot, the response waits in memory for the next attempt, which then pays nothing.
+func (p *Provider) save(ctx context.Context, call Call, identity string, resp Response) error {
+	if p.Records == nil {
+		return nil
+	}
+	data, err := json.Marshal(Record{Provider: p.Name, Attempt: call.Attempt, Request: call.Request, Response: resp})
+	if err != nil {
+		return schemas.Wrap(schemas.Internal, err, "the response cannot be written as JSON")
+	}
+	return p.store(ctx, call.Tenant, identity, data)
+}
+
+func (p *Provider) store(ctx context.Context, tenant, identity string, data []byte) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), saveLimit)
+	defer cancel()
+	if err := p.Records.Save(ctx, schemas.CallKey(tenant, identity), data); err != nil {
+		p.unsaved.put(identity, data)
+		return p.recordError(ctx, err, "the model answered, but its response could not be stored; the next attempt stores it")
+	}
+	return nil
+}
+
+// saveLate stores a response that an earlier attempt paid for and could not store.
+func (p *Provider) saveLate(ctx context.Context, call Call, identity string, data []byte) (outcome, error) {
+	if err := p.store(ctx, call.Tenant, identity, data); err != nil {
+		return outcome{}, err
+	}
+	var record Record
+	if err := json.Unmarshal(data, &record); err != nil {
+		return outcome{}, schemas.Wrap(schemas.Internal, err, "a response that waited to be stored cannot be read")
+	}
+	return outcome{record.Response, true}, nil
+}
+
+// recordError keeps the code of a store that has one and calls any other failure unavailable.
+func (p *Provider) recordError(ctx context.Context, err error, message string) error {
+	code := schemas.Unavailable
+	if c := schemas.CodeOf(err); c != schemas.Internal {
+		code = c
+	}
+	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+		code = schemas.Deadline
+	}
+	return schemas.Wrap(code, err, "%s", message)
+}
+
+// pendingLimit bounds how many responses wait in memory while the store is down.
+const pendingLimit = 256
+
+// pending holds paid responses that could not be stored. The zero value is ready.
+type pending struct {
+	mu   sync.Mutex
+	data map[string][]byte
+}
+
+func (p *pending) put(identity string, data []byte) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.data == nil {
+		p.data = map[string][]byte{}
+	}
+	if len(p.data) < pendingLimit {
+		p.data[identity] = data
+	}
+}
+
+func (p *pending) take(identity string) ([]byte, bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	data, ok := p.data[identity]
+	delete(p.data, identity)
+	return data, ok
+}

@@ -1,0 +1,96 @@
+package weaviatevector
+
+import (
+	"context"
+	"errors"
+	"net/http"
+
+	pb "github.com/weaviate/weaviate/grpc/generated/protocol/v1"
+
+	"github.com/tenuto-dev/tenuto/activities/provider/vector"
+	"github.com/tenuto-dev/tenuto/schemas"
+)
+
+// Upsert implements [vector.Driver]. Weaviate answers a batch with success even if it refuses every object of it.
+func (d *Driver) Upsert(ctx context.Context, target vector.Target, objects []vector.Object) error {
+	ctx, cancel := d.call(ctx)
+	defer cancel()
+	if err := d.mustExist(ctx, target); err != nil {
+		return err
+	}
+	request := &pb.BatchObjectsRequest{Objects: make([]*pb.BatchObject, len(objects))}
+	for i, o := range objects {
+		encoded, err := encode(target, o)
+		if err != nil {
+			return err
+		}
+		request.Objects[i] = encoded
+	}
+	reply, err := d.grpc.BatchObjects(ctx, request)
+	if err != nil {
+		return failed(err)
+	}
+	return refusals(reply, objects)
+}
+
+// mustExist guards a write: given a class that it does not know, Weaviate makes one up (AUTOSCHEMA_ENABLED), without tenants, in
+// which the next Ensure would find a stranger. Neither does an alias pass.
+func (d *Driver) mustExist(ctx context.Context, target vector.Target) error {
+	err := d.rest.do(ctx, http.MethodHead, "/schema/"+target.Class+"/tenants/"+target.Tenant, nil, nil)
+	var answer *statusError
+	if errors.As(err, &answer) && (answer.status == http.StatusNotFound || answer.status == http.StatusUnprocessableEntity) {
+		return schemas.Wrap(schemas.NotFound, err, "tenant %s has no class %s in the search index", target.Tenant, target.Class)
+	}
+	return failed(err)
+}
+
+func refusals(reply *pb.BatchObjectsReply, objects []vector.Object) error {
+	var failures []vector.Failure
+	for _, e := range reply.GetErrors() {
+		cause := errors.New(e.GetError())
+		reason := byPhrase(e.GetError(), cause)
+		if reason == nil {
+			reason = schemas.Wrap(schemas.Internal, cause, "the search index failed in an unexpected way")
+		}
+		if i := int(e.GetIndex()); i < 0 || i >= len(objects) {
+			return reason
+		}
+		failures = append(failures, vector.Failure{ID: objects[e.GetIndex()].ID, Reason: reason})
+	}
+	return vector.Reject(failures, len(objects))
+}
+
+// Delete implements [vector.Driver].
+func (d *Driver) Delete(ctx context.Context, target vector.Target, selection vector.Selection) (int, error) {
+	ctx, cancel := d.call(ctx)
+	defer cancel()
+	if selection.All {
+		return d.removeTenant(ctx, target)
+	}
+	reply, err := d.grpc.BatchDelete(ctx, &pb.BatchDeleteRequest{
+		Collection: target.Class, Tenant: &target.Tenant, Filters: byID(selection.IDs),
+	})
+	if err != nil {
+		return 0, failed(err)
+	}
+	if reply.GetFailed() > 0 {
+		return int(reply.GetSuccessful()), schemas.Errorf(schemas.Unavailable,
+			"%d of %d chunks could not be deleted from the search index", reply.GetFailed(), len(selection.IDs))
+	}
+	return int(reply.GetSuccessful()), nil
+}
+
+func (d *Driver) removeTenant(ctx context.Context, target vector.Target) (int, error) {
+	n, err := d.count(ctx, target)
+	if err != nil {
+		if schemas.CodeOf(err) == schemas.NotFound {
+			return 0, nil
+		}
+		return 0, err
+	}
+	class, err := d.concrete(ctx, target.Class)
+	if err != nil {
+		return 0, err
+	}
+	return n, failed(d.client.Schema().TenantsDeleter().WithClassName(class).WithTenants(target.Tenant).Do(ctx))
+}

@@ -1,0 +1,53 @@
+// Package schemas is the vocabulary that every room shares: contracts of durable calls, the messages they carry, identifiers,
+// error codes, queue names and telemetry names. It imports the standard library only.
+package schemas
+
+// Activity names and types one durable call to the world. The name is what history records, so changing it is a migration;
+// renaming the Go function behind it is not.
+type Activity[In, Out any] struct{ name string }
+
+// Name returns the recorded name, such as "ingest.prepare".
+func (a Activity[In, Out]) Name() string { return a.name }
+
+// Workflow names and types one workflow.
+type Workflow[In, Out any] struct{ name string }
+
+// Name returns the recorded workflow type.
+func (w Workflow[In, Out]) Name() string { return w.name }
+
+// Query names and types one read-only question to a running workflow.
+type Query[Out any] struct{ name string }
+
+// Name returns the recorded query type.
+func (q Query[Out]) Name() string { return q.name }
+
+// The durable calls of ingestion. Each is safe to repeat: identifiers and object keys are derived from content.
+var (
+	PlanIngest    = Activity[IngestRequest, IngestPlan]{"ingest.plan"}
+	ListShard     = Activity[ShardRequest, BucketList]{"ingest.shard"}
+	PrepareBucket = Activity[BucketRequest, PreparedBucket]{"ingest.prepare"}
+	EmbedBucket   = Activity[EmbedRequest, EmbedOutcome]{"ingest.embed"}
+	PublishBucket = Activity[PublishRequest, PublishOutcome]{"ingest.publish"}
+	FinishIngest  = Activity[FinishRequest, FinishOutcome]{"ingest.finish"}
+)
+
+// The durable calls of a chain.
+var (
+	Retrieve  = Activity[RetrieveRequest, RetrieveOutcome]{"chain.retrieve"}
+	Generate  = Activity[GenerateRequest, GenerateOutcome]{"chain.generate"}
+	RecordRun = Activity[RecordRequest, RunOutcome]{"chain.record"}
+)
+
+// DropCollection removes a tenant's collection from the index and the store.
+var DropCollection = Activity[DropRequest, DropReport]{"collection.drop"}
+
+// The workflows.
+var (
+	Ingest      = Workflow[IngestRequest, IngestReport]{"Ingest"}
+	IngestShard = Workflow[ShardRequest, ShardOutcome]{"IngestShard"}
+	Chain       = Workflow[ChainRequest, RunOutcome]{"Chain"}
+	Drop        = Workflow[DropRequest, DropReport]{"Drop"}
+)
+
+// IngestProgress answers how far an ingestion is.
+var IngestProgress = Query[Progress]{"ingest.progress"}

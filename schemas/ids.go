@@ -1,0 +1,150 @@
+package schemas
+
+import (
+	"crypto/sha1" //nolint:gosec // RFC 9562 defines UUID version 5 over SHA-1; nothing secret depends on it
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
+	"fmt"
+	"regexp"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// DefaultTenant is the tenant of an installation that has only one.
+const DefaultTenant = "default"
+
+var (
+	tenantPattern     = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$`)
+	collectionPattern = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9_-]{0,62}$`)
+	versionSuffix     = regexp.MustCompile(`-v[0-9]+$`)
+	sourcePattern     = regexp.MustCompile(`^[a-z0-9]([a-z0-9._-]{0,62})$`)
+	sourceReject      = regexp.MustCompile(`[^a-z0-9._-]+`)
+	runPattern        = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._:-]{0,127}$`)
+)
+
+// CheckTenant reports why name cannot be a tenant.
+func CheckTenant(name string) error {
+	if !tenantPattern.MatchString(name) {
+		return Errorf(Invalid, "tenant %q: use 1 to 63 lower-case letters, digits and hyphens", clip(name))
+	}
+	return nil
+}
+
+// CanonicalCollection returns the one spelling of a collection's name: lower case, with hyphens for underscores, so that
+// Go_Docs and go-docs are the same collection. Error: invalid, saying what a name may hold.
+func CanonicalCollection(name string) (string, error) {
+	if !collectionPattern.MatchString(name) {
+		return "", Errorf(Invalid,
+			"collection name %q: start with a letter and use at most 63 letters, digits, hyphens and underscores", clip(name))
+	}
+	canonical := strings.ReplaceAll(strings.ToLower(name), "_", "-")
+	if versionSuffix.MatchString(canonical) {
+		return "", Errorf(Invalid, "collection name %q: an ending like -v2 is reserved for index versions; choose another ending", name)
+	}
+	return canonical, nil
+}
+
+// AliasName is the Weaviate alias of a canonical collection name: go-docs becomes Go_docs.
+func AliasName(collection string) string {
+	name := strings.ReplaceAll(collection, "-", "_")
+	return strings.ToUpper(name[:1]) + name[1:]
+}
+
+// ClassName is the Weaviate class of version n of a collection: Go_docs_v1.
+func ClassName(collection string, version int) string {
+	return AliasName(collection) + "_v" + strconv.Itoa(version)
+}
+
+// CanonicalSource turns a file or folder name into a source name; empty if nothing usable remains.
+func CanonicalSource(name string) string {
+	name = strings.Trim(sourceReject.ReplaceAllString(strings.ToLower(name), "-"), "-._")
+	if len(name) > 63 {
+		sum := sha256.Sum256([]byte(name))
+		name = name[:54] + "-" + hex.EncodeToString(sum[:4])
+	}
+	return name
+}
+
+// CheckSource reports why name cannot be a source.
+func CheckSource(name string) error {
+	if !sourcePattern.MatchString(name) {
+		return Errorf(Invalid, "source name %q: use 1 to 63 lower-case letters, digits, dots, hyphens and underscores", clip(name))
+	}
+	return nil
+}
+
+// CheckRunID reports why id cannot name a run (it also serves as the idempotency key of a request).
+func CheckRunID(id string) error {
+	if !runPattern.MatchString(id) {
+		return Errorf(Invalid, "run id or idempotency key %q: use 1 to 128 letters, digits, dots, colons, hyphens and underscores", clip(id))
+	}
+	return nil
+}
+
+// IngestID is the workflow that ingests into a collection: one at a time.
+func IngestID(tenant, collection string) string { return "ingest/" + tenant + "/" + collection }
+
+// ShardID is the child workflow that ingests one shard.
+func ShardID(tenant, collection, ingestion string, shard int) string {
+	return fmt.Sprintf("%s/%s/shard-%04d", IngestID(tenant, collection), ingestion, shard)
+}
+
+// RunWorkflowID is the workflow that executes a run. It is the idempotency key of the run.
+func RunWorkflowID(tenant, run string) string { return "run/" + tenant + "/" + run }
+
+// DropID is the workflow that removes a collection.
+func DropID(tenant, collection string) string { return "drop/" + tenant + "/" + collection }
+
+// RunKey is the record of a run. The day is taken from the run's start, in UTC.
+func RunKey(tenant, run string, start time.Time) string {
+	return TenantPrefix(tenant) + "runs/" + start.UTC().Format("2006/01/02") + "/" + run + ".json"
+}
+
+// DocumentHash spreads documents evenly over buckets: the first 64 bits of the SHA-256 of source, a zero byte, and path.
+func DocumentHash(source, path string) uint64 {
+	sum := sha256.Sum256([]byte(source + "\x00" + path))
+	return binary.BigEndian.Uint64(sum[:8])
+}
+
+// BucketOf is the bucket of a document hash when there are 2^bits buckets.
+func BucketOf(hash uint64, bits int) int {
+	if bits == 0 {
+		return 0
+	}
+	return int(hash >> (64 - bits)) //nolint:gosec // at most 2^bits, and bits is at most 24
+}
+
+// chunkSpace is the UUID namespace of chunk ids; a fixed random value.
+var chunkSpace = [16]byte{0x8f, 0x1d, 0x5c, 0x0e, 0x2a, 0x6b, 0x4d, 0x47, 0x9c, 0x33, 0x51, 0xe2, 0x07, 0x9a, 0xd4, 0x68}
+
+// ChunkID is the UUID (version 5, RFC 9562) of a chunk. The same chunk of the same document under the same recipe always has the
+// same id, so writing it twice is harmless.
+func ChunkID(collection, source, document, recipe, chunkHash string, ordinal int) string {
+	h := sha1.New() //nolint:gosec // see the import
+	h.Write(chunkSpace[:])
+	for _, part := range []string{collection, source, document, recipe, chunkHash, strconv.Itoa(ordinal)} {
+		h.Write([]byte(part))
+		h.Write([]byte{0})
+	}
+	var id [16]byte
+	copy(id[:], h.Sum(nil))
+	id[6] = id[6]&0x0f | 0x50
+	id[8] = id[8]&0x3f | 0x80
+	s := hex.EncodeToString(id[:])
+	return s[0:8] + "-" + s[8:12] + "-" + s[12:16] + "-" + s[16:20] + "-" + s[20:32]
+}
+
+// Hash is the lower-case hex SHA-256 of data.
+func Hash(data []byte) string {
+	sum := sha256.Sum256(data)
+	return hex.EncodeToString(sum[:])
+}
+
+func clip(s string) string {
+	if r := []rune(s); len(r) > 80 {
+		return string(r[:80]) + "…"
+	}
+	return s
+}

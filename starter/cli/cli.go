@@ -1,0 +1,133 @@
+// Package cli is the command tenuto: it talks to the gateway over HTTP, prints results to stdout and progress to stderr.
+package cli
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"runtime/debug"
+
+	"github.com/alecthomas/kong"
+
+	"github.com/tenuto-dev/tenuto/schemas"
+)
+
+// The exit statuses.
+const (
+	exitDone        = 0
+	exitFailed      = 1
+	exitUsage       = 2   // the command line or what it names is wrong
+	exitFindings    = 3   // done, but there is something to look at
+	exitInterrupted = 130 // interrupted by Ctrl-C, as shells have it
+)
+
+// grammar is the command line.
+type grammar struct {
+	JSON bool `name:"json" help:"Print the result as JSON."`
+
+	Ingest      ingestCommand      `cmd:"" help:"Ingest a folder, files or a JSONL file into a collection."`
+	Ingestions  ingestionsCommand  `cmd:"" help:"List, show and cancel ingestions."`
+	Search      searchCommand      `cmd:"" help:"Find chunks."`
+	Ask         askCommand         `cmd:"" help:"Answer a question from a collection, with citations."`
+	Collections collectionsCommand `cmd:"" help:"List, show and delete collections."`
+	Keys        keysCommand        `cmd:"" help:"Create, list and revoke API keys."`
+	Doctor      doctorCommand      `cmd:"" help:"Check every part and say what is wrong."`
+	Gateway     gatewayCommand     `cmd:"" help:"Serve the HTTP gateway by itself (tenuto-worker --gateway serves it beside a worker, which is faster)."`
+	Version     versionCommand     `cmd:"" help:"Print the version."`
+}
+
+// session is what a command works with.
+type session struct {
+	ctx    context.Context //nolint:containedctx // lives as long as one command
+	getenv func(string) string
+	stdin  io.Reader
+	stdout io.Writer
+	stderr io.Writer
+	json   bool
+}
+
+// errFindings ends a command that did its work and found something; what it found is printed already.
+var errFindings = errors.New("done with findings")
+
+// Run executes one command line, without the program's name, and returns the exit status: 0 done, 1 failed, 2 wrong use, 3 done
+// with findings, 130 interrupted.
+func Run(ctx context.Context, args []string, getenv func(string) string, stdin io.Reader, stdout, stderr io.Writer) int {
+	var commands grammar
+	helped := false
+	parser, err := kong.New(&commands, kong.Name("tenuto"), kong.Writers(stdout, stderr),
+		kong.Description("Durable ingestion, search and answers. TENUTO_URL and TENUTO_API_KEY name the gateway; those of a local stack are found without."),
+		kong.Exit(func(int) { helped = true }), kong.UsageOnError(), kong.ConfigureHelp(kong.HelpOptions{Compact: true}))
+	if err != nil {
+		fmt.Fprintln(stderr, "tenuto:", err)
+		return exitFailed
+	}
+	if len(args) == 0 {
+		args = []string{"--help"}
+	}
+	command, err := parser.Parse(args)
+	if helped {
+		return exitDone
+	}
+	if err != nil {
+		fmt.Fprintf(stderr, "tenuto: %v; \"tenuto --help\" lists the commands and \"tenuto COMMAND --help\" their flags\n", err)
+		return exitUsage
+	}
+	s := &session{ctx: ctx, getenv: getenv, stdin: stdin, stdout: stdout, stderr: stderr, json: commands.JSON}
+	return s.status(command.Run(s))
+}
+
+// status prints why a command failed, in one sentence, and returns its exit status.
+func (s *session) status(err error) int {
+	switch {
+	case err == nil:
+		return exitDone
+	case errors.Is(err, errFindings):
+		return exitFindings
+	case s.ctx.Err() != nil:
+		fmt.Fprintln(s.stderr, "tenuto: interrupted")
+		return exitInterrupted
+	}
+	fmt.Fprintln(s.stderr, "tenuto:", schemas.SafeMessage(err))
+	if schemas.CodeOf(err) == schemas.Invalid {
+		return exitUsage
+	}
+	return exitFailed
+}
+
+// print writes the result: as JSON if that was asked for, and by text otherwise.
+func (s *session) print(result any, text func(io.Writer)) error {
+	if !s.json {
+		text(s.stdout)
+		return nil
+	}
+	encoder := json.NewEncoder(s.stdout)
+	encoder.SetEscapeHTML(false)
+	return encoder.Encode(result)
+}
+
+type versionCommand struct{}
+
+// Run prints the version that the build recorded.
+func (versionCommand) Run(s *session) error {
+	version := Version()
+	return s.print(map[string]string{"version": version}, func(w io.Writer) { fmt.Fprintln(w, "tenuto", version) })
+}
+
+// Version is the module's version as the build recorded it, or its commit; "dev" for a build without either.
+func Version() string {
+	build, ok := debug.ReadBuildInfo()
+	if !ok {
+		return "dev"
+	}
+	if version := build.Main.Version; version != "" && version != "(devel)" {
+		return version
+	}
+	for _, setting := range build.Settings {
+		if setting.Key == "vcs.revision" {
+			return setting.Value[:min(12, len(setting.Value))]
+		}
+	}
+	return "dev"
+}

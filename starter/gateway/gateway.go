@@ -1,0 +1,146 @@
+// Package gateway serves Tenuto over HTTP: it checks keys, stores uploads, starts workflows and waits for them. All other work is
+// the workflows'.
+package gateway
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"net"
+	"net/http"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/danielgtaylor/huma/v2/adapters/humago"
+	"go.temporal.io/sdk/client"
+	"go.uber.org/zap"
+
+	"github.com/tenuto-dev/tenuto/activities/provider/blob"
+	"github.com/tenuto-dev/tenuto/schemas"
+	"github.com/tenuto-dev/tenuto/starter/gateway/pack"
+)
+
+// Deps are what a gateway works with. Temporal and Store are required.
+type Deps struct {
+	Temporal client.Client
+	Store    *blob.Store
+	Defaults Defaults
+	Checks   []Check // of further parts, besides Temporal, its workers and the store
+	Logger   *zap.Logger
+	// BootstrapKey is a token that is stored as an admin key of the default tenant if it is used while no key has its id.
+	BootstrapKey string
+	Version      string           // of the build, for the API's description; "dev" if empty
+	Now          func() time.Time // time.Now if nil
+}
+
+// Defaults are used where a request chooses nothing.
+type Defaults struct {
+	Embedder string // of new collections; local/lexical if empty
+	Model    string // of answers; local/extractive if empty
+}
+
+// Check says whether one part works.
+type Check struct {
+	Name string
+	Run  func(context.Context) error // its safe message says what to do
+}
+
+// Gateway is the HTTP front door. It is safe for concurrent use.
+type Gateway struct {
+	temporal client.Client
+	store    *blob.Store
+	defaults Defaults
+	checks   []Check
+	log      *zap.Logger
+	now      func() time.Time
+	keys     *keyring
+	packs    *pack.Shelf
+	uploads  chan struct{} // bounds the uploads held in memory
+	listings chan struct{} // bounds the listings held in memory
+	metrics  *metrics
+	api      huma.API
+	handler  http.Handler
+}
+
+// New makes a gateway. It makes no call; what is down at start is found by the checks. Error: invalid for a bootstrap key that is none.
+func New(deps Deps) (*Gateway, error) {
+	if deps.Temporal == nil || deps.Store == nil {
+		return nil, schemas.Errorf(schemas.Internal, "a gateway needs Temporal and a store")
+	}
+	if deps.Now == nil {
+		deps.Now = time.Now
+	}
+	keys, err := newKeyring(deps.Store, deps.Now, deps.BootstrapKey)
+	if err != nil {
+		return nil, err
+	}
+	g := &Gateway{
+		temporal: deps.Temporal, store: deps.Store, now: deps.Now, keys: keys,
+		defaults: Defaults{
+			Embedder: cmp.Or(deps.Defaults.Embedder, "local/lexical"),
+			Model:    cmp.Or(deps.Defaults.Model, "local/extractive"),
+		},
+		log:      cmp.Or(deps.Logger, zap.NewNop()),
+		packs:    pack.NewShelf(deps.Store),
+		uploads:  make(chan struct{}, 8),
+		listings: make(chan struct{}, 2),
+		metrics:  newMetrics(),
+	}
+	g.checks = append(g.ownChecks(), deps.Checks...)
+	g.handler = g.assemble(cmp.Or(deps.Version, "dev"))
+	return g, nil
+}
+
+// Handler answers all of the gateway's routes.
+func (g *Gateway) Handler() http.Handler { return g.handler }
+
+// OpenAPI describes the routes, as OpenAPI 3.1.
+func (g *Gateway) OpenAPI() *huma.OpenAPI { return g.api.OpenAPI() }
+
+// Serve answers on listener until ctx ends, then lets requests in flight finish for at most 15 seconds.
+func (g *Gateway) Serve(ctx context.Context, listener net.Listener) error {
+	server := &http.Server{
+		Handler:           g.handler,
+		ReadHeaderTimeout: 10 * time.Second,
+		IdleTimeout:       2 * time.Minute,
+		MaxHeaderBytes:    64 << 10,
+		ErrorLog:          zap.NewStdLog(g.log),
+	}
+	done := make(chan error, 1)
+	go func() { done <- server.Serve(listener) }()
+	select {
+	case err := <-done:
+		return err
+	case <-ctx.Done():
+	}
+	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), 15*time.Second)
+	defer cancel()
+	return errors.Join(server.Shutdown(drain), ignoreClosed(<-done))
+}
+
+func ignoreClosed(err error) error {
+	if errors.Is(err, http.ErrServerClosed) {
+		return nil
+	}
+	return err
+}
+
+// assemble registers every route. The order is that of the API's description.
+func (g *Gateway) assemble(version string) http.Handler {
+	speakProblems()
+	mux := http.NewServeMux()
+	g.api = humago.New(mux, apiConfig(version))
+	g.keyRoutes()
+	g.contentRoutes()
+	g.ingestionRoutes()
+	g.collectionRoutes()
+	g.searchRoutes()
+	g.askRoutes()
+	g.healthRoutes(mux)
+	tidy(g.api.OpenAPI())
+	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
+		newProblem(http.StatusNotFound, schemas.NotFound, "there is no such route or method; /openapi.json lists all").
+			write(w, requestID(r.Context()))
+	})
+	return g.identify(g.observe(g.limit(mux)))
+}

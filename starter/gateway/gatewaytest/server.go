@@ -1,0 +1,41 @@
+package gatewaytest
+
+import (
+	"net/http/httptest"
+	"testing"
+
+	"github.com/tenuto-dev/tenuto/activities/provider/blob"
+	"github.com/tenuto-dev/tenuto/activities/provider/blob/memblob"
+	"github.com/tenuto-dev/tenuto/starter/gateway"
+)
+
+// AdminToken is the bootstrap key of a Server: an admin of the default tenant.
+const AdminToken = "tnt_00000000cafe_0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
+
+// Server is a gateway that listens on loopback, with all that stands behind it.
+type Server struct {
+	*httptest.Server
+	Gateway  *gateway.Gateway
+	Temporal *Temporal
+	Work     *Work
+	Store    *blob.Store
+}
+
+// Start starts a server that stops with the test. Change adds to the gateway's dependencies; it may be nil.
+func Start(t testing.TB, change func(*gateway.Deps)) *Server {
+	t.Helper()
+	store := blob.New(&memblob.Driver{})
+	work := &Work{Store: store}
+	temporal := &Temporal{Handlers: work.Handlers()}
+	deps := gateway.Deps{Temporal: temporal, Store: store, BootstrapKey: AdminToken, Version: "test"}
+	if change != nil {
+		change(&deps)
+	}
+	g, err := gateway.New(deps)
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := httptest.NewServer(g.Handler())
+	t.Cleanup(server.Close)
+	return &Server{Server: server, Gateway: g, Temporal: temporal, Work: work, Store: store}
+}

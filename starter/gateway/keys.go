@@ -1,0 +1,143 @@
+package gateway
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"github.com/tenuto-dev/tenuto/schemas"
+	"github.com/tenuto-dev/tenuto/starter/gateway/rest"
+)
+
+type newKeyInput struct{ Body rest.NewKey }
+
+type newKeyOutput struct{ Body rest.CreatedKey }
+
+type keyInput struct {
+	ID string `path:"key" pattern:"^[0-9a-f]{12}$" doc:"Id of the key: the 12 digits after tnt_."`
+}
+
+type keyOutput struct{ Body rest.Key }
+
+func (g *Gateway) keyRoutes() {
+	route(g, huma.Operation{
+		OperationID: "create-key", Method: http.MethodPost, Path: "/api/v1/keys", DefaultStatus: http.StatusCreated,
+		Summary: "Create an API key; its token is shown this once", Tags: []string{"keys"},
+	}, admins, g.createKey)
+	route(g, huma.Operation{
+		OperationID: "list-keys", Method: http.MethodGet, Path: "/api/v1/keys",
+		Summary: "List the tenant's API keys", Tags: []string{"keys"},
+	}, admins, g.listKeys)
+	route(g, huma.Operation{
+		OperationID: "revoke-key", Method: http.MethodDelete, Path: "/api/v1/keys/{key}",
+		Summary: "Revoke an API key; it opens nothing after at most two seconds", Tags: []string{"keys"},
+		Errors: []int{http.StatusNotFound, http.StatusConflict},
+	}, admins, g.revokeKey)
+}
+
+func (g *Gateway) createKey(ctx context.Context, in *newKeyInput) (*newKeyOutput, error) {
+	now := g.now().UTC().Truncate(time.Second)
+	id, token := newToken()
+	key := schemas.APIKey{
+		ID: id, SHA256: schemas.Hash([]byte(token)), Tenant: cmp.Or(in.Body.Tenant, caller(ctx).Tenant),
+		Name: in.Body.Name, Roles: slices.Compact(slices.Sorted(slices.Values(in.Body.Roles))), CreatedAt: now,
+	}
+	if err := schemas.CheckTenant(key.Tenant); err != nil {
+		return nil, err
+	}
+	if in.Body.ExpiresIn != "" {
+		life, err := parseLife(in.Body.ExpiresIn)
+		if err != nil {
+			return nil, err
+		}
+		end := now.Add(life)
+		key.ExpiresAt = &end
+	}
+	if err := g.keys.save(ctx, key); err != nil {
+		return nil, err
+	}
+	return &newKeyOutput{rest.CreatedKey{Key: keyOf(key), Token: token}}, nil
+}
+
+// parseLife reads a duration as Go writes it, and days, which Go does not: 90m, 12h, 30d.
+func parseLife(text string) (time.Duration, error) {
+	life, err := time.ParseDuration(text)
+	if days, ok := strings.CutSuffix(text, "d"); ok {
+		var n uint64
+		n, err = strconv.ParseUint(days, 10, 15)
+		life = time.Duration(n) * 24 * time.Hour //nolint:gosec // at most 15 bits
+	}
+	if err != nil || life <= 0 {
+		return 0, schemas.Wrap(schemas.Invalid, err, "expires_in %.40q: write a number and its unit, such as 90m, 12h or 30d", text)
+	}
+	return life, nil
+}
+
+func keyOf(key schemas.APIKey) rest.Key {
+	return rest.Key{
+		ID: key.ID, Name: key.Name, Tenant: key.Tenant, Roles: key.Roles,
+		CreatedAt: key.CreatedAt, ExpiresAt: key.ExpiresAt, RevokedAt: key.RevokedAt,
+	}
+}
+
+func (g *Gateway) listKeys(ctx context.Context, in *pageInput) (*pageOutput[rest.Key], error) {
+	keys, err := g.keys.all(ctx, caller(ctx).Tenant)
+	if err != nil {
+		return nil, err
+	}
+	out := &pageOutput[rest.Key]{rest.Page[rest.Key]{Items: []rest.Key{}}}
+	for _, key := range keys {
+		if key.ID <= in.Cursor {
+			continue
+		}
+		if len(out.Body.Items) == in.Limit {
+			out.Body.Next = out.Body.Items[in.Limit-1].ID
+			break
+		}
+		out.Body.Items = append(out.Body.Items, keyOf(key))
+	}
+	return out, nil
+}
+
+func (g *Gateway) revokeKey(ctx context.Context, in *keyInput) (*keyOutput, error) {
+	keys, err := g.keys.all(ctx, caller(ctx).Tenant)
+	if err != nil {
+		return nil, err
+	}
+	i := slices.IndexFunc(keys, func(k schemas.APIKey) bool { return k.ID == in.ID })
+	if i < 0 {
+		return nil, schemas.Errorf(schemas.NotFound, "there is no API key %s; \"tenuto keys list\" shows those there are", in.ID)
+	}
+	key := keys[i]
+	if key.RevokedAt != nil {
+		return &keyOutput{keyOf(key)}, nil
+	}
+	if err := g.checkRevocable(key, keys); err != nil {
+		return nil, err
+	}
+	now := g.now().UTC().Truncate(time.Second)
+	key.RevokedAt = &now
+	return &keyOutput{keyOf(key)}, g.keys.save(ctx, key)
+}
+
+// checkRevocable keeps one live admin key, without which nobody could make another.
+func (g *Gateway) checkRevocable(key schemas.APIKey, keys []schemas.APIKey) error {
+	now := g.now()
+	for _, other := range keys {
+		if other.ID != key.ID && other.Live(now) && other.May(schemas.RoleAdmin) {
+			return nil
+		}
+	}
+	if !key.May(schemas.RoleAdmin) || !key.Live(now) {
+		return nil
+	}
+	return schemas.Errorf(schemas.Conflict, "key %s is the tenant's last admin key; create another (%s) before you revoke it",
+		key.ID, fmt.Sprintf("tenuto keys create --role %s", schemas.RoleAdmin))
+}

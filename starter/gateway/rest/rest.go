@@ -1,0 +1,218 @@
+// Package rest has the JSON shapes of the HTTP API, which the gateway answers and the command line reads. They are stable: fields
+// are added, never renamed.
+package rest
+
+import (
+	"encoding/json"
+	"time"
+
+	"github.com/tenuto-dev/tenuto/schemas"
+)
+
+// Problem is an error, as RFC 9457 has it, with the code of schemas that scripts should branch on.
+type Problem struct {
+	Type      string       `json:"type" doc:"A URN for the code."`
+	Title     string       `json:"title" doc:"The text of the HTTP status."`
+	Status    int          `json:"status" doc:"The HTTP status."`
+	Detail    string       `json:"detail" doc:"What went wrong, and what to do, in one sentence."`
+	Code      schemas.Code `json:"code" doc:"The failure's class."`
+	RequestID string       `json:"request_id,omitempty" doc:"Names the request in the gateway's logs."`
+	Errors    []Fault      `json:"errors,omitempty" doc:"The single faults of the input."`
+}
+
+// Fault is one fault of a request.
+type Fault struct {
+	Message  string `json:"message"`
+	Location string `json:"location,omitempty" doc:"Such as body.documents[3].path."`
+}
+
+// Page is one page of a list.
+type Page[T any] struct {
+	Items []T    `json:"items"`
+	Next  string `json:"next,omitempty" doc:"Cursor of the next page; absent on the last."`
+}
+
+// NewKey asks for an API key.
+type NewKey struct {
+	Name      string         `json:"name,omitempty" maxLength:"200" doc:"Who holds the key."`
+	Tenant    string         `json:"tenant,omitempty" doc:"Tenant of the key; the caller's own if absent."`
+	Roles     []schemas.Role `json:"roles" minItems:"1" maxItems:"4" enum:"service,reviewer,operator,admin" doc:"What the holder may do."`
+	ExpiresIn string         `json:"expires_in,omitempty" doc:"How long the key lives, such as 12h or 30d; for ever if absent."`
+}
+
+// Key is an API key without its secret.
+type Key struct {
+	ID        string         `json:"id"`
+	Name      string         `json:"name,omitempty"`
+	Tenant    string         `json:"tenant"`
+	Roles     []schemas.Role `json:"roles"`
+	CreatedAt time.Time      `json:"created_at"`
+	ExpiresAt *time.Time     `json:"expires_at,omitempty"`
+	RevokedAt *time.Time     `json:"revoked_at,omitempty"`
+}
+
+// CreatedKey is a new key with its token, which is shown this once.
+type CreatedKey struct {
+	Key
+	Token string `json:"token" doc:"The secret; only its hash is kept."`
+}
+
+// Pack is a stored upload.
+type Pack struct {
+	Pack     string `json:"pack" doc:"Hash of the pack's index."`
+	Contents int    `json:"contents" doc:"How many contents it holds."`
+	Bytes    int64  `json:"bytes" doc:"Size of the stored object."`
+	Existed  bool   `json:"existed,omitempty" doc:"The same pack was stored before."`
+}
+
+// RecipeChoice is what a caller may choose of a recipe; what is zero is the platform's choice.
+type RecipeChoice struct {
+	MaxTokens     int    `json:"max_tokens,omitempty" minimum:"32" maximum:"8192" doc:"Tokens of a chunk at most; 320 if absent."`
+	OverlapTokens *int   `json:"overlap_tokens,omitempty" minimum:"0" doc:"Tokens that neighbouring chunks share; a tenth of max_tokens if absent."`
+	Embedder      string `json:"embedder,omitempty" doc:"Provider and model, such as local/lexical."`
+	Dimensions    int    `json:"dimensions,omitempty" minimum:"0" maximum:"65535" doc:"Of the vectors; the model's own if absent."`
+	Language      string `json:"language,omitempty" pattern:"^(auto|[a-z]{2})$" doc:"Of the keyword analysis: a two-letter code or auto."`
+}
+
+// NewIngestion lists a source's documents; together they replace what the source held before.
+type NewIngestion struct {
+	Source    string                   `json:"source" doc:"Name of the source."`
+	Recipe    *RecipeChoice            `json:"recipe,omitempty" doc:"Only for the first ingestion of a collection."`
+	Documents []schemas.ListedDocument `json:"documents" maxItems:"1000000" doc:"Every document of the source."`
+}
+
+// Started answers a listing: either contents are missing and nothing has started, or an ingestion runs.
+type Started struct {
+	Missing    []string `json:"missing,omitempty" doc:"SHA-256 of the contents to upload first; then post the listing again."`
+	WorkflowID string   `json:"workflow_id,omitempty"`
+	Ingestion  string   `json:"ingestion,omitempty" doc:"Id of the ingestion."`
+	RunID      string   `json:"run_id,omitempty" doc:"Temporal's id of the execution."`
+	Joined     bool     `json:"joined,omitempty" doc:"The same listing is being ingested already; this is that ingestion."`
+}
+
+// Report is what an ingestion did.
+type Report struct {
+	WorkflowID string                 `json:"workflow_id"`
+	Documents  schemas.DocumentCounts `json:"documents"`
+	Chunks     schemas.ChunkCounts    `json:"chunks"`
+	Embedding  schemas.Embedding      `json:"embedding"`
+	Quarantine []schemas.Quarantined  `json:"quarantine"`
+	Seconds    float64                `json:"seconds"`
+}
+
+// Status is where a workflow stands.
+type Status string
+
+// The statuses. All but Running are final.
+const (
+	Running    Status = "running"
+	Completed  Status = "completed"
+	Failed     Status = "failed"
+	Canceled   Status = "canceled"
+	Terminated Status = "terminated"
+	TimedOut   Status = "timed_out"
+)
+
+// Ingestion is one ingestion as a list shows it, and with the last four fields when one is asked for.
+type Ingestion struct {
+	WorkflowID string     `json:"workflow_id"`
+	Ingestion  string     `json:"ingestion"`
+	RunID      string     `json:"run_id"`
+	Collection string     `json:"collection"`
+	Source     string     `json:"source,omitempty"`
+	Documents  int        `json:"documents" doc:"How many documents were listed."`
+	Status     Status     `json:"status" enum:"running,completed,failed,canceled,terminated,timed_out"`
+	StartedAt  time.Time  `json:"started_at"`
+	ClosedAt   *time.Time `json:"closed_at,omitempty"`
+
+	Progress *schemas.Progress `json:"progress,omitempty" doc:"Absent while no worker can be asked."`
+	Waiting  []Waiting         `json:"waiting,omitempty" doc:"What holds it up, while it runs."`
+	Report   *Report           `json:"report,omitempty" doc:"Present when completed."`
+	Failure  *Failure          `json:"failure,omitempty" doc:"Present when it ended otherwise."`
+}
+
+// Waiting is one reason why a workflow makes no progress.
+type Waiting struct {
+	Step    string     `json:"step" doc:"The activity, or the queue that nobody works on."`
+	Attempt int        `json:"attempt,omitempty"`
+	Reason  string     `json:"reason"`
+	Next    *time.Time `json:"next,omitempty" doc:"When it is tried again."`
+}
+
+// Failure says why a workflow ended without a result.
+type Failure struct {
+	Code    schemas.Code `json:"code"`
+	Message string       `json:"message"`
+	Advice  string       `json:"advice,omitempty"`
+}
+
+// NewSearch asks for chunks, by one query or by several.
+type NewSearch struct {
+	Query   string             `json:"query,omitempty" doc:"What to look for; or give queries."`
+	Queries []SearchQuery      `json:"queries,omitempty" maxItems:"200"`
+	Mode    schemas.SearchMode `json:"mode,omitempty" enum:"hybrid,vector,keyword" doc:"hybrid if absent."`
+	Limit   int                `json:"limit,omitempty" minimum:"1" maximum:"1000" doc:"Hits of a query at most; 10 if absent."`
+	Alpha   *float64           `json:"alpha,omitempty" minimum:"0" maximum:"1" doc:"Weight of the vector in hybrid search; the embedder's own if absent."`
+	Filter  *schemas.Filter    `json:"filter,omitempty"`
+}
+
+// SearchQuery is one of several queries.
+type SearchQuery struct {
+	ID   string `json:"id" doc:"Chosen by the caller; names the result."`
+	Text string `json:"text"`
+}
+
+// Found answers a search: hits for a single query, results for several.
+type Found struct {
+	Hits    []schemas.Hit  `json:"hits,omitzero"`
+	Results []SearchResult `json:"results,omitzero"`
+}
+
+// SearchResult is the hits of one of several queries.
+type SearchResult struct {
+	ID   string        `json:"id"`
+	Hits []schemas.Hit `json:"hits"`
+}
+
+// NewAsk asks a question about a collection.
+type NewAsk struct {
+	Question  string             `json:"question" minLength:"1"`
+	Mode      schemas.SearchMode `json:"mode,omitempty" enum:"hybrid,vector,keyword" doc:"hybrid if absent."`
+	Limit     int                `json:"limit,omitempty" minimum:"1" maximum:"1000" doc:"Chunks in the model's context; 6 if absent."`
+	Model     string             `json:"model,omitempty" doc:"Provider and model; the gateway's default if absent."`
+	MaxTokens int                `json:"max_tokens,omitempty" minimum:"0" doc:"Of the answer; the model's own limit if absent."`
+	Filter    *schemas.Filter    `json:"filter,omitempty"`
+}
+
+// Answered is an answer with its sources.
+type Answered struct {
+	RunID     string             `json:"run_id"`
+	Answer    string             `json:"answer"`
+	Citations []schemas.Citation `json:"citations"`
+	Model     string             `json:"model"`
+	Usage     schemas.Usage      `json:"usage"`
+	LatencyMS float64            `json:"latency_ms" doc:"From the arrival of the request to the answer, in milliseconds."`
+}
+
+// Run is one run of a chain.
+type Run struct {
+	RunID   string            `json:"run_id"`
+	Status  Status            `json:"status"`
+	Record  *schemas.Exchange `json:"record,omitempty" doc:"Present when completed."`
+	Output  json.RawMessage   `json:"output,omitempty" doc:"What the last step produced."`
+	Failure *Failure          `json:"failure,omitempty"`
+}
+
+// Check is the state of one part.
+type Check struct {
+	Name   string  `json:"name"`
+	OK     bool    `json:"ok"`
+	Detail string  `json:"detail,omitempty" doc:"What is wrong and what to do, where something is."`
+	MS     float64 `json:"ms" doc:"How long the check took, in milliseconds."`
+}
+
+// Health is the state of every part.
+type Health struct {
+	OK     bool    `json:"ok"`
+	Checks []Check `json:"checks"`
+}

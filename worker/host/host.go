@@ -1,0 +1,127 @@
+// Package host runs the workers of one process: it binds activities to contracts, polls the task queues, and drains.
+package host
+
+import (
+	"context"
+	"fmt"
+	"runtime"
+	"time"
+
+	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/worker"
+
+	"github.com/tenuto-dev/tenuto/activities/collection"
+	"github.com/tenuto-dev/tenuto/activities/generate"
+	"github.com/tenuto-dev/tenuto/activities/ingest"
+	"github.com/tenuto-dev/tenuto/activities/ingest/ledger"
+	"github.com/tenuto-dev/tenuto/activities/provider/blob"
+	"github.com/tenuto-dev/tenuto/activities/provider/model"
+	"github.com/tenuto-dev/tenuto/activities/provider/vector"
+	"github.com/tenuto-dev/tenuto/activities/record"
+	"github.com/tenuto-dev/tenuto/activities/retrieve"
+	"github.com/tenuto-dev/tenuto/schemas"
+	"github.com/tenuto-dev/tenuto/worker/bind"
+	"github.com/tenuto-dev/tenuto/workflows"
+)
+
+// drain is how long work in flight may take to end after a stop; what has not ended then is done again by another worker.
+const drain = 10 * time.Second
+
+// Deps are what activities work with. All are required.
+type Deps struct {
+	Temporal client.Client
+	Store    *blob.Store
+	Index    *vector.Index
+	Models   *model.Set
+}
+
+// Host is the workers of one process, one for each task queue.
+type Host struct{ workers []worker.Worker }
+
+// New makes the workers and registers everything on them. It polls nothing yet.
+func New(deps Deps) *Host {
+	h := &Host{}
+	for queue, options := range queues() {
+		w := worker.New(deps.Temporal, queue, options)
+		if !options.DisableWorkflowWorker {
+			workflows.Register(w)
+		}
+		Bind(w, deps)
+		h.workers = append(h.workers, w)
+	}
+	return h
+}
+
+// queues says how much of each kind of work one process takes on. What a person waits for is bounded by nothing but the machine;
+// bulk work leaves room for it.
+func queues() map[string]worker.Options {
+	cpus := runtime.GOMAXPROCS(0)
+	base := worker.Options{WorkerStopTimeout: drain, MaxConcurrentWorkflowTaskPollers: 8}
+	interactive, bulk, embed := base, base, base
+	interactive.MaxConcurrentWorkflowTaskPollers = 16
+	interactive.MaxConcurrentLocalActivityExecutionSize = 256
+	bulk.MaxConcurrentActivityExecutionSize = 2 * cpus
+	bulk.MaxConcurrentActivityTaskPollers = max(4, cpus)
+	bulk.DisableEagerActivities = true
+	embed.MaxConcurrentActivityExecutionSize = 8
+	embed.MaxConcurrentActivityTaskPollers = 4
+	embed.DisableWorkflowWorker = true
+	return map[string]worker.Options{
+		schemas.QueueInteractive: interactive, schemas.QueueIngest: bulk, schemas.QueueEmbed: embed,
+	}
+}
+
+// Bind binds every activity to its contract. It is the one list.
+func Bind(r bind.Registry, deps Deps) {
+	in := &ingest.Activities{Store: deps.Store, Index: deps.Index, Models: deps.Models, Ledger: &ledger.Ledger{Store: deps.Store}}
+	bind.Activity(r, schemas.PlanIngest, in.Plan)
+	bind.Activity(r, schemas.ListShard, in.Shard)
+	bind.Activity(r, schemas.PrepareBucket, in.Prepare)
+	bind.Activity(r, schemas.EmbedBucket, in.Embed)
+	bind.Activity(r, schemas.PublishBucket, in.Publish)
+	bind.Activity(r, schemas.FinishIngest, in.Finish)
+
+	find := &retrieve.Activities{Store: deps.Store, Index: deps.Index, Models: deps.Models}
+	bind.Activity(r, schemas.Retrieve, find.Retrieve)
+	answer := &generate.Activities{Store: deps.Store, Models: deps.Models}
+	bind.Activity(r, schemas.Generate, answer.Generate)
+	keep := &record.Activities{Store: deps.Store}
+	bind.Activity(r, schemas.RecordRun, keep.Record)
+
+	drop := &collection.Activities{Store: deps.Store, Index: deps.Index}
+	bind.Activity(r, schemas.DropCollection, drop.Drop)
+}
+
+// Run polls until ctx ends, then lets work in flight finish for a moment. Error: unavailable when Temporal refuses the workers.
+func (h *Host) Run(ctx context.Context) error {
+	if err := h.Start(); err != nil {
+		return err
+	}
+	<-ctx.Done()
+	h.Stop()
+	return nil
+}
+
+// Start begins to poll. On an error nothing polls.
+func (h *Host) Start() error {
+	for i, w := range h.workers {
+		if err := w.Start(); err != nil {
+			for _, started := range h.workers[:i] {
+				started.Stop()
+			}
+			return schemas.Wrap(schemas.Unavailable, fmt.Errorf("starting a worker: %w", err), "Temporal refuses the workers: check that its namespace exists")
+		}
+	}
+	return nil
+}
+
+// Stop stops polling and waits for work in flight, ten seconds at most.
+func (h *Host) Stop() {
+	done := make(chan struct{})
+	for _, w := range h.workers {
+		go func() { w.Stop(); done <- struct{}{} }()
+	}
+	for range h.workers {
+		<-done
+	}
+}

@@ -1,0 +1,127 @@
+// Package wire builds the platform's providers from configuration. It reads the environment once and names every problem in it.
+package wire
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"net/url"
+	"strings"
+
+	"github.com/tenuto-dev/tenuto/activities/provider/blob"
+	"github.com/tenuto-dev/tenuto/activities/provider/blob/s3blob"
+	"github.com/tenuto-dev/tenuto/activities/provider/model"
+	"github.com/tenuto-dev/tenuto/activities/provider/model/localmodel"
+	"github.com/tenuto-dev/tenuto/activities/provider/model/openaimodel"
+	"github.com/tenuto-dev/tenuto/activities/provider/vector"
+	"github.com/tenuto-dev/tenuto/activities/provider/vector/weaviatevector"
+	"github.com/tenuto-dev/tenuto/schemas"
+)
+
+// Config is what the environment says. Secrets are in it: do not print it.
+type Config struct {
+	Store    s3blob.Config
+	Weaviate weaviatevector.Config
+	OpenAI   OpenAI
+	Embedder string // of new collections
+	Model    string // of answers
+}
+
+// OpenAI is an OpenAI-compatible provider. It is configured when it has a base URL or a key.
+type OpenAI struct {
+	BaseURL string
+	Key     string
+}
+
+// Read reads the configuration from getenv. Error: invalid, naming every variable that is missing or wrong.
+func Read(getenv func(string) string) (Config, error) {
+	r := reader{getenv: getenv}
+	c := Config{
+		Store: s3blob.Config{
+			Endpoint: r.address("S3_ENDPOINT"), Region: getenv("S3_REGION"), Bucket: cmp.Or(getenv("S3_BUCKET"), "tenuto"),
+			AccessKey: r.required("S3_ACCESS_KEY"), SecretKey: r.required("S3_SECRET_KEY"),
+		},
+		Weaviate: weaviatevector.Config{URL: r.address("WEAVIATE_URL"), GRPC: getenv("WEAVIATE_GRPC"), APIKey: getenv("WEAVIATE_API_KEY")},
+		OpenAI:   OpenAI{BaseURL: getenv("OPENAI_BASE_URL"), Key: getenv("OPENAI_API_KEY")},
+		Embedder: cmp.Or(getenv("TENUTO_EMBEDDER"), "local/lexical"),
+		Model:    cmp.Or(getenv("TENUTO_MODEL"), "local/extractive"),
+	}
+	return c, r.err()
+}
+
+type reader struct {
+	getenv func(string) string
+	faults []string
+}
+
+func (r *reader) required(name string) string {
+	value := r.getenv(name)
+	if value == "" {
+		r.faults = append(r.faults, name+" is not set")
+	}
+	return value
+}
+
+func (r *reader) address(name string) string {
+	value := r.required(name)
+	if u, err := url.Parse(value); value != "" && (err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https") {
+		r.faults = append(r.faults, name+" is not an address such as http://host:port")
+	}
+	return strings.TrimSuffix(value, "/")
+}
+
+func (r *reader) err() error {
+	if len(r.faults) == 0 {
+		return nil
+	}
+	return schemas.Errorf(schemas.Invalid, "the environment does not configure the platform: %s", strings.Join(r.faults, "; "))
+}
+
+// Store opens the artifact store.
+func Store(ctx context.Context, c Config) (*blob.Store, error) {
+	driver, err := s3blob.Open(ctx, c.Store)
+	if err != nil {
+		return nil, err
+	}
+	return blob.New(driver), nil
+}
+
+// Index opens the vector index.
+func Index(c Config) (*vector.Index, error) {
+	driver, err := weaviatevector.Open(c.Weaviate)
+	if err != nil {
+		return nil, err
+	}
+	return vector.New(driver), nil
+}
+
+// Models makes the configured model providers: local always, openai where it has an address or a key. Paid responses are kept in
+// the store.
+func Models(c Config, store *blob.Store) (*model.Set, error) {
+	records := callRecords{store}
+	providers := []*model.Provider{{Name: "local", Driver: localmodel.Driver{}, Records: records}}
+	if c.OpenAI != (OpenAI{}) {
+		driver, err := openaimodel.New(openaimodel.Options{BaseURL: c.OpenAI.BaseURL, APIKey: c.OpenAI.Key})
+		if err != nil {
+			return nil, err
+		}
+		providers = append(providers, &model.Provider{Name: "openai", Driver: driver, Records: records})
+	}
+	return model.NewSet(providers...)
+}
+
+// callRecords keeps paid responses in the artifact store.
+type callRecords struct{ store *blob.Store }
+
+func (r callRecords) Load(ctx context.Context, key string) ([]byte, bool, error) {
+	data, err := r.store.Get(ctx, key)
+	var coded *schemas.Error
+	if errors.As(err, &coded) && coded.Code == schemas.NotFound {
+		return nil, false, nil
+	}
+	return data, err == nil, err
+}
+
+func (r callRecords) Save(ctx context.Context, key string, data []byte) error {
+	return r.store.Put(ctx, key, data)
+}

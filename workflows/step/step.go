@@ -1,0 +1,115 @@
+// Package step is the only caller of durable work: typed activities, child workflows and queries, with the few named profiles
+// of timeouts and retries. What it asks of Temporal is recorded in histories, so a change here is a migration.
+package step
+
+import (
+	"time"
+
+	"go.temporal.io/sdk/temporal"
+	"go.temporal.io/sdk/workflow"
+
+	"github.com/tenuto-dev/tenuto/schemas"
+)
+
+// Profile says how long a call may take and how it is retried. Whether an error is retried at all is decided where it is born:
+// worker/bind marks the codes that are final.
+type Profile struct {
+	Queue           string        // task queue; empty is the workflow's own
+	StartToClose    time.Duration // one attempt
+	ScheduleToClose time.Duration // all attempts together; zero is unbounded
+	Heartbeat       time.Duration // silence after which an attempt is given to another worker; zero is none
+	FirstRetry      time.Duration // wait before the second attempt; doubles from there
+	LongestRetry    time.Duration // the wait never exceeds it, save where a provider asked for more
+	Attempts        int32         // zero is unbounded
+}
+
+// The profiles.
+var (
+	// Interactive is a call that a caller waits for, run inside the workflow's own task.
+	Interactive = Profile{
+		StartToClose: 2 * time.Minute, ScheduleToClose: 5 * time.Minute,
+		FirstRetry: 200 * time.Millisecond, LongestRetry: 10 * time.Second, Attempts: 6,
+	}
+	// Bulk is a batch of ingestion. A part that is down for a night holds it up and loses nothing.
+	Bulk = Profile{
+		Queue: schemas.QueueIngest, StartToClose: 30 * time.Minute, ScheduleToClose: 72 * time.Hour,
+		Heartbeat: 10 * time.Second, FirstRetry: time.Second, LongestRetry: 15 * time.Second,
+	}
+	// Embedding is a batch of calls to a model provider, on the provider's own queue.
+	Embedding = Profile{
+		Queue: schemas.QueueEmbed, StartToClose: time.Hour, ScheduleToClose: 72 * time.Hour,
+		Heartbeat: 10 * time.Second, FirstRetry: time.Second, LongestRetry: 30 * time.Second,
+	}
+)
+
+func (p Profile) retry() *temporal.RetryPolicy {
+	return &temporal.RetryPolicy{
+		InitialInterval: p.FirstRetry, BackoffCoefficient: 2, MaximumInterval: p.LongestRetry, MaximumAttempts: p.Attempts,
+	}
+}
+
+// Do runs op and waits for it. The summary is what the Temporal UI shows beside the call.
+func Do[In, Out any](ctx workflow.Context, p Profile, op schemas.Activity[In, Out], in In, summary string) (Out, error) {
+	ctx = workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
+		TaskQueue: p.Queue, StartToCloseTimeout: p.StartToClose, ScheduleToCloseTimeout: p.ScheduleToClose,
+		HeartbeatTimeout: p.Heartbeat, RetryPolicy: p.retry(), Summary: summary,
+	})
+	var out Out
+	err := workflow.ExecuteActivity(ctx, op.Name(), in).Get(ctx, &out)
+	return out, err
+}
+
+// DoLocal runs op inside the workflow's own task: no hop through the server, and no record of it until the task completes, so
+// op must be harmless and free to repeat.
+func DoLocal[In, Out any](ctx workflow.Context, p Profile, op schemas.Activity[In, Out], in In, summary string) (Out, error) {
+	ctx = workflow.WithLocalActivityOptions(ctx, workflow.LocalActivityOptions{
+		StartToCloseTimeout: p.StartToClose, ScheduleToCloseTimeout: p.ScheduleToClose, RetryPolicy: p.retry(), Summary: summary,
+	})
+	var out Out
+	err := workflow.ExecuteLocalActivity(ctx, op.Name(), in).Get(ctx, &out)
+	return out, err
+}
+
+// Child runs wf as a child workflow with the given id and waits for it. Cancelling the parent cancels it.
+func Child[In, Out any](ctx workflow.Context, id string, wf schemas.Workflow[In, Out], in In, summary string) (Out, error) {
+	ctx = workflow.WithChildOptions(ctx, workflow.ChildWorkflowOptions{WorkflowID: id, StaticSummary: summary})
+	var out Out
+	err := workflow.ExecuteChildWorkflow(ctx, wf.Name(), in).Get(ctx, &out)
+	return out, err
+}
+
+// Again ends this execution and starts wf anew with in, under the same workflow id and with an empty history.
+func Again[In, Out any](ctx workflow.Context, wf schemas.Workflow[In, Out], in In) error {
+	return workflow.NewContinueAsNewError(ctx, wf.Name(), in)
+}
+
+// Answer makes the workflow answer q with what fn returns at that moment.
+func Answer[Out any](ctx workflow.Context, q schemas.Query[Out], fn func() Out) error {
+	return workflow.SetQueryHandler(ctx, q.Name(), func() (Out, error) { return fn(), nil })
+}
+
+// Each runs fn for every item, at most width at once, and returns the first error after all that were started have ended: what
+// is under way is worth its record. After an error no further item is started.
+func Each[T any](ctx workflow.Context, items []T, width int, fn func(workflow.Context, T) error) error {
+	var first error
+	free := workflow.NewSemaphore(ctx, int64(max(width, 1)))
+	running := workflow.NewWaitGroup(ctx)
+	for _, item := range items {
+		if err := free.Acquire(ctx, 1); err != nil && first == nil {
+			first = err
+		}
+		if first != nil {
+			break
+		}
+		running.Add(1)
+		workflow.Go(ctx, func(ctx workflow.Context) {
+			defer running.Done()
+			defer free.Release(1)
+			if err := fn(ctx, item); err != nil && first == nil {
+				first = err
+			}
+		})
+	}
+	running.Wait(ctx)
+	return first
+}
