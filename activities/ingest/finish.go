@@ -217,7 +217,7 @@ func (f *finishing) unsettle(ctx context.Context, m *manifest) (missing bool, er
 func (f *finishing) close(ctx context.Context, lost int) (schemas.FinishOutcome, error) {
 	in := f.in.Ingest
 	if lost > 0 {
-		return schemas.FinishOutcome{Lost: lost}, nil
+		return schemas.FinishOutcome{Lost: lost}, putJSON(ctx, f.a.Store, f.sourceKey(), f.state)
 	}
 	f.state.Complete = true
 	if f.in.Plan.Changed > 0 {

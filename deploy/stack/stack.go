@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -24,7 +25,7 @@ type stack struct {
 
 	unlock  func()
 	mu      sync.Mutex
-	started []member
+	started [][]member // by stage
 }
 
 // openStack takes possession of the data folder.
@@ -80,6 +81,9 @@ func (s *stack) servers(progress io.Writer) []member {
 }
 
 func (s *stack) startStage(ctx context.Context, stage []member, out io.Writer) error {
+	s.mu.Lock()
+	s.started = append(s.started, nil)
+	s.mu.Unlock()
 	group, ctx := errgroup.WithContext(ctx)
 	for _, m := range stage {
 		group.Go(func() error { return s.startMember(ctx, m, out) })
@@ -103,7 +107,8 @@ func (s *stack) startMember(ctx context.Context, m member, out io.Writer) error 
 		return fmt.Errorf("starting %s: %w", m.name, err)
 	}
 	s.mu.Lock()
-	s.started = append(s.started, m)
+	last := len(s.started) - 1
+	s.started[last] = append(s.started[last], m)
 	s.mu.Unlock()
 	if err := m.awaitReady(ctx); err != nil {
 		return errors.Join(err, context.Cause(ctx))
@@ -112,17 +117,30 @@ func (s *stack) startMember(ctx context.Context, m member, out io.Writer) error 
 	return nil
 }
 
-// stop ends the parts, the last started first, because the platform needs the servers to finish what it is at.
+// stop ends the parts, the last stage first, because the platform needs the servers to finish what it is at. The parts of a
+// stage end side by side.
 func (s *stack) stop() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var errs []error
-	for i := len(s.started) - 1; i >= 0; i-- {
-		if err := s.started[i].stop(); err != nil {
-			errs = append(errs, fmt.Errorf("stopping %s: %w", s.started[i].name, err))
-		}
+	for _, stage := range slices.Backward(s.started) {
+		errs = append(errs, stopStage(stage))
 	}
 	s.started = nil
+	return errors.Join(errs...)
+}
+
+func stopStage(stage []member) error {
+	errs := make([]error, len(stage))
+	var wait sync.WaitGroup
+	for i, m := range stage {
+		wait.Go(func() {
+			if err := m.stop(); err != nil {
+				errs[i] = fmt.Errorf("stopping %s: %w", m.name, err)
+			}
+		})
+	}
+	wait.Wait()
 	return errors.Join(errs...)
 }
 

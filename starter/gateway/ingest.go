@@ -16,6 +16,7 @@ import (
 	sdk "go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/temporal"
 
+	"github.com/tenuto-dev/tenuto/activities/provider/blob"
 	"github.com/tenuto-dev/tenuto/schemas"
 	"github.com/tenuto-dev/tenuto/starter/client"
 	"github.com/tenuto-dev/tenuto/starter/gateway/listing"
@@ -140,7 +141,11 @@ func (j *ingestion) start(ctx context.Context) (*startedOutput, error) {
 	if len(missing) > 0 {
 		return &startedOutput{http.StatusOK, rest.Started{Missing: missing}}, nil
 	}
-	j.snapshot = j.documents.Digest(recipe)
+	before, err := j.before(ctx)
+	if err != nil {
+		return nil, err
+	}
+	j.snapshot = j.documents.Digest(recipe, before.Bits)
 	if done, err := j.claim(ctx); done != nil || err != nil {
 		return done, err
 	}
@@ -149,6 +154,15 @@ func (j *ingestion) start(ctx context.Context) (*startedOutput, error) {
 		return nil, err
 	}
 	return j.execute(ctx, stored)
+}
+
+// before is what the last ingestion of the source left; the zero state if there was none.
+func (j *ingestion) before(ctx context.Context) (schemas.SourceState, error) {
+	state, err := blob.GetJSON[schemas.SourceState](ctx, j.gateway.store, schemas.Ref{Key: schemas.SourceKey(j.tenant, j.collection, j.documents.Source)})
+	if schemas.CodeOf(err) == schemas.NotFound {
+		return schemas.SourceState{}, nil
+	}
+	return state, err
 }
 
 // recipe is the collection's if it exists; a request for another one is refused, because an index never mixes two.

@@ -24,7 +24,7 @@ func (p Program) Build(ctx context.Context, cache string, progress io.Writer) (s
 		return binary, nil
 	}
 	for _, dir := range []string{"bin", "log"} {
-		if err := os.MkdirAll(filepath.Join(cache, dir), 0o755); err != nil {
+		if err := os.MkdirAll(filepath.Join(cache, dir), 0o750); err != nil {
 			return "", fmt.Errorf("making the build cache: %w", err)
 		}
 	}
@@ -32,7 +32,7 @@ func (p Program) Build(ctx context.Context, cache string, progress io.Writer) (s
 	if err := lock.Lock(); err != nil {
 		return "", fmt.Errorf("locking the build of %s: %w", p.Name, err)
 	}
-	defer lock.Unlock()
+	defer func() { _ = lock.Unlock() }()
 	if p.built(binary) {
 		return binary, nil
 	}
@@ -69,7 +69,7 @@ func (p Program) build(ctx context.Context, binary, logPath string) error {
 	if err := os.Rename(binary+".new", binary); err != nil {
 		return err
 	}
-	return os.WriteFile(binary+".stamp", []byte(p.stamp()), 0o644)
+	return os.WriteFile(binary+".stamp", []byte(p.stamp()), 0o600)
 }
 
 // module is the main module, in a folder of its own, that a program is built in.
@@ -94,7 +94,7 @@ func (m module) compile(ctx context.Context, p Program, output string) error {
 }
 
 func (m module) write(name, text string) error {
-	return os.WriteFile(filepath.Join(m.dir, name), []byte(text), 0o644)
+	return os.WriteFile(filepath.Join(m.dir, name), []byte(text), 0o600)
 }
 
 // edit puts an edited copy of the program's own module in place of the original, which the Go tool has checked against the
@@ -104,7 +104,9 @@ func (m module) edit(ctx context.Context, p Program) error {
 	if err != nil {
 		return err
 	}
-	var original struct{ Dir string }
+	var original struct {
+		Dir string `json:"Dir"`
+	}
 	if err := json.Unmarshal(out, &original); err != nil {
 		return fmt.Errorf("reading where the module is: %w", err)
 	}
@@ -130,10 +132,10 @@ func (e Edit) apply(dir string) error {
 	if n := strings.Count(string(text), e.Old); n != 1 {
 		return fmt.Errorf("%s has %d places like %q, want 1", e.File, n, e.Old)
 	}
-	if err := os.Chmod(path, 0o644); err != nil {
+	if err := os.Chmod(path, 0o600); err != nil {
 		return err
 	}
-	return os.WriteFile(path, []byte(strings.Replace(string(text), e.Old, e.New, 1)), 0o644)
+	return os.WriteFile(path, []byte(strings.Replace(string(text), e.Old, e.New, 1)), 0o600)
 }
 
 // run calls the Go tool for this machine, without cgo and untouched by the caller's workspace and flags. The tool ends with
@@ -142,7 +144,7 @@ func (m module) run(ctx context.Context, args ...string) ([]byte, error) {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	var said strings.Builder
-	cmd := exec.CommandContext(ctx, "go", args...)
+	cmd := exec.CommandContext(ctx, "go", args...) //nolint:gosec // the arguments are this package's own
 	dieWithParent(cmd)
 	cmd.Dir = m.dir
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOWORK=off", "GOFLAGS=", "GOOS="+runtime.GOOS, "GOARCH="+runtime.GOARCH)

@@ -9,8 +9,8 @@ import (
 )
 
 // Program is a server that is built from its Go module. The module files pin every dependency. They carry other names than
-// go.mod and go.sum here, because a folder with a go.mod is a module of its own and cannot be embedded. To move to another version, put the file as
-// go.mod into an empty folder, change the version there, run go mod tidy, and bring both files back.
+// go.mod and go.sum here, because a folder with a go.mod is a module of its own and cannot be embedded. To move to another
+// version, put the file as go.mod into an empty folder, change the version there, run go mod tidy, and bring both files back.
 type Program struct {
 	Name    string // of the binary
 	Module  string

@@ -44,7 +44,7 @@ func digest(t *testing.T, text string, recipe schemas.Recipe) schemas.Snapshot {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return l.Digest(recipe)
+	return l.Digest(recipe, 0)
 }
 
 func TestOneChangedDocumentChangesOneBucket(t *testing.T) {
@@ -103,7 +103,7 @@ func TestStoredSnapshotHoldsEveryDocument(t *testing.T) {
 		t.Fatalf("%d missing (%v) after all were found", len(missing), err)
 	}
 	store := blob.New(&memblob.Driver{})
-	ref, err := l.Store(t.Context(), store, "p/", l.Digest(schemas.Recipe{}))
+	ref, err := l.Store(t.Context(), store, "p/", l.Digest(schemas.Recipe{}, 0))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -118,7 +118,7 @@ func TestStoredSnapshotHoldsEveryDocument(t *testing.T) {
 			t.Fatalf("document %+v", d)
 		}
 	}
-	again, err := l.Store(t.Context(), store, "p/", l.Digest(schemas.Recipe{}))
+	again, err := l.Store(t.Context(), store, "p/", l.Digest(schemas.Recipe{}, 0))
 	if diff := cmp.Diff(ref, again); diff != "" || err != nil {
 		t.Errorf("storing it again (%v) gave\n%s", err, diff)
 	}
@@ -256,7 +256,7 @@ func FuzzDecode(f *testing.F) {
 			}
 			return
 		}
-		if got := l.Digest(schemas.Recipe{}); got.Documents != l.Len() || len(got.ID) != 32 {
+		if got := l.Digest(schemas.Recipe{}, 0); got.Documents != l.Len() || len(got.ID) != 32 {
 			t.Errorf("digest %+v of %d documents", got, l.Len())
 		}
 	})

@@ -18,10 +18,11 @@ func differ(what string, has, wants any, unit string) string {
 }
 
 // Digest sums the listing up under a recipe. The same documents with the same contents under the same recipe have the same ID,
-// wherever their contents lie. The shards, and the places of buckets in them, follow when it is stored.
-func (l *Listing) Digest(recipe schemas.Recipe) schemas.Snapshot {
+// wherever their contents lie. A source never has fewer buckets than it had, so minBits is what it had last. The shards, and the
+// places of buckets in them, follow when it is stored.
+func (l *Listing) Digest(recipe schemas.Recipe, minBits int) schemas.Snapshot {
 	snapshot := schemas.Snapshot{
-		Source: l.Source, Bits: schemas.BucketBits(l.Len()), Documents: l.Len(), Recipe: recipe,
+		Source: l.Source, Bits: max(minBits, schemas.BucketBits(l.Len())), Documents: l.Len(), Recipe: recipe,
 	}
 	whole := sha256.New()
 	fmt.Fprintf(whole, "%s\n%s\n%d\n", l.Source, recipe.Hash(), snapshot.Bits)
