@@ -1,0 +1,20 @@
+package e2e
+
+import "testing"
+
+// TestPlatform runs what leaves the platform whole, side by side on one house, each in collections of its own.
+func TestPlatform(t *testing.T) {
+	t.Parallel()
+	h := open(t, options{})
+	for _, test := range []struct {
+		name string
+		run  func(*testing.T, *house)
+	}{
+		{"first path", testFirstPath},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			test.run(t, h)
+		})
+	}
+}
