@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 	"unicode/utf16"
+
+	"github.com/tenuto-dev/tenuto/schemas"
 )
 
 // folder writes files, by their slash-separated paths, into a new folder with this name and returns its path.
@@ -79,4 +81,22 @@ func lines(t *testing.T, name string, n int, text func(i int) string) string {
 	path := filepath.Join(t.TempDir(), name)
 	write(t, path, b.String())
 	return path
+}
+
+// notes writes a JSONL file of n tiny documents.
+func notes(t *testing.T, n int) string {
+	t.Helper()
+	return lines(t, "notes.jsonl", n, func(i int) string {
+		return fmt.Sprintf("Note number %d says that box %d stands on shelf %d of row %d.", i, i*7919%10007, i%97, i%31)
+	})
+}
+
+// listedFile is a file as a listing has it.
+func listedFile(t *testing.T, path string) schemas.ListedDocument {
+	t.Helper()
+	data, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return schemas.ListedDocument{Path: filepath.Base(path), SHA256: schemas.Hash(data), Bytes: int64(len(data))}
 }

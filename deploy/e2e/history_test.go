@@ -5,6 +5,7 @@ import (
 
 	enumspb "go.temporal.io/api/enums/v1"
 	historypb "go.temporal.io/api/history/v1"
+	"google.golang.org/protobuf/proto"
 )
 
 // history reads the whole history of a workflow; an empty run is the latest.
@@ -42,4 +43,14 @@ func children(h *historypb.History) []string {
 		}
 	}
 	return ids
+}
+
+// small holds a history to 4,000 events and 4 MB.
+func small(t *testing.T, workflow string, h *historypb.History) {
+	t.Helper()
+	events, bytes := len(h.GetEvents()), proto.Size(h)
+	t.Logf("%s: %d events, %d KB", workflow, events, bytes>>10)
+	if events > 4000 || bytes > 4<<20 {
+		t.Errorf("%s: %d events and %d bytes", workflow, events, bytes)
+	}
 }

@@ -11,6 +11,17 @@ func TestPlatform(t *testing.T) {
 		run  func(*testing.T, *house)
 	}{
 		{"first path", testFirstPath},
+		{"empty folder", testEmptyFolder},
+		{"odd files", testOddFiles},
+		{"long line", testLongLine},
+		{"names", testNames},
+		{"Chinese", testChinese},
+		{"two at once", testTwoAtOnce},
+		{"interrupt", testInterrupt},
+		{"cancel", testCancel},
+		{"keys", testKeys},
+		{"tenants", testTenants},
+		{"fan-out", testFanOut},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()

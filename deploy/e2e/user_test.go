@@ -136,6 +136,15 @@ func (u user) search(t *testing.T, collection, query string, more ...string) []s
 	return decode[rest.Found](t, u.run(t, append([]string{"search", query, "-c", collection, "--json"}, more...)...)).Hits
 }
 
+// documents lists the documents of hits.
+func documents(hits []schemas.Hit) []string {
+	list := make([]string, len(hits))
+	for i, hit := range hits {
+		list[i] = hit.Document
+	}
+	return list
+}
+
 // http makes one request to the gateway and returns its status and body.
 func (u user) http(t *testing.T, method, path, body string) (int, string) {
 	t.Helper()

@@ -73,7 +73,7 @@ type finding struct {
 // findings runs the linter on the tree and returns what it found by file, as "linter: word", sorted.
 func findings(t *testing.T, linter, tree string) map[string][]string {
 	t.Helper()
-	command := exec.CommandContext(t.Context(), linter, "run", "--output.json.path=stdout", "--show-stats=false", "--uniq-by-line=false",
+	command := exec.CommandContext(t.Context(), linter, "run", "--allow-parallel-runners", "--output.json.path=stdout", "--show-stats=false", "--uniq-by-line=false",
 		"--issues-exit-code=0", "./...")
 	command.Dir = tree
 	command.Env = append(os.Environ(), "GOLANGCI_LINT_CACHE="+t.TempDir(), "GOWORK=off")
