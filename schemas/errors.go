@@ -75,8 +75,7 @@ func Wrap(code Code, cause error, format string, args ...any) *Error {
 
 // CodeOf finds the code of err through any wrapping; Internal when it has none.
 func CodeOf(err error) Code {
-	var coded *Error
-	if errors.As(err, &coded) {
+	if coded, ok := errors.AsType[*Error](err); ok {
 		return coded.Code
 	}
 	return Internal
@@ -84,8 +83,7 @@ func CodeOf(err error) Code {
 
 // SafeMessage returns what may be shown of err.
 func SafeMessage(err error) string {
-	var coded *Error
-	if errors.As(err, &coded) {
+	if coded, ok := errors.AsType[*Error](err); ok {
 		return coded.Message
 	}
 	return "an internal fault; the logs of the process have the cause"

@@ -179,8 +179,7 @@ func TestIngestContinuesAsNewWithWhatItHas(t *testing.T) {
 	w := newWorld(t)
 	w.plan = schemas.IngestPlan{Changed: 402, Shards: 201, Window: 8}
 	_, err := w.ingest(t)
-	var again *workflow.ContinueAsNewError
-	if !errors.As(err, &again) {
+	if _, ok := errors.AsType[*workflow.ContinueAsNewError](err); !ok {
 		t.Fatalf("want continue-as-new, got %v", err)
 	}
 	if w.calls["shard"] != 200 || w.calls["finish"] != 0 {
@@ -297,8 +296,7 @@ func sequence(n int) []int {
 
 // failureCode is the code that Temporal recorded of a failed workflow.
 func failureCode(err error) schemas.Code {
-	var application *temporal.ApplicationError
-	if errors.As(err, &application) {
+	if application, ok := errors.AsType[*temporal.ApplicationError](err); ok {
 		return schemas.Code(application.Type())
 	}
 	return ""

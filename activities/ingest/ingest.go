@@ -24,32 +24,32 @@ type Activities struct {
 	Models *model.Set
 	Ledger *ledger.Ledger
 
-	counters  sync.Map // tokenizer name: *token.Counter; loading one takes a moment
-	analyzers sync.Map // language: *analyze.Analyzer; one learns as it goes
+	counters  memo[*token.Counter]    // by tokenizer; loading one takes a moment
+	analyzers memo[*analyze.Analyzer] // by language; one learns as it goes
 }
 
-func (a *Activities) counter(name string) (*token.Counter, error) {
-	if c, ok := a.counters.Load(name); ok {
-		return c.(*token.Counter), nil //nolint:forcetypeassert // only counters are stored
-	}
-	c, err := token.New(name)
-	if err != nil {
-		return nil, err
-	}
-	kept, _ := a.counters.LoadOrStore(name, c)
-	return kept.(*token.Counter), nil //nolint:forcetypeassert // only counters are stored
+// memo keeps what is costly to make. The zero value is empty.
+type memo[V any] struct {
+	mu   sync.Mutex
+	kept map[string]V
 }
 
-func (a *Activities) analyzer(language string) (*analyze.Analyzer, error) {
-	if kept, ok := a.analyzers.Load(language); ok {
-		return kept.(*analyze.Analyzer), nil //nolint:forcetypeassert // only analyzers are stored
+// get returns the value for key, made by fresh when it is first asked for.
+func (m *memo[V]) get(key string, fresh func(string) (V, error)) (V, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if v, ok := m.kept[key]; ok {
+		return v, nil
 	}
-	fresh, err := analyze.New(language)
+	v, err := fresh(key)
 	if err != nil {
-		return nil, err
+		return v, err
 	}
-	kept, _ := a.analyzers.LoadOrStore(language, fresh)
-	return kept.(*analyze.Analyzer), nil //nolint:forcetypeassert // only analyzers are stored
+	if m.kept == nil {
+		m.kept = map[string]V{}
+	}
+	m.kept[key] = v
+	return v, nil
 }
 
 // getJSON reads a mutable object; found is false where there is none.

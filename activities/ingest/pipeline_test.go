@@ -44,8 +44,8 @@ func newBench(t *testing.T) *bench {
 		t.Fatal(err)
 	}
 	b.Activities = b.process(models)
-	b.Activities.Store = blob.New(&memblob.Driver{})
-	b.Activities.Ledger = &ledger.Ledger{Store: b.Store}
+	b.Store = blob.New(&memblob.Driver{})
+	b.Ledger = &ledger.Ledger{Store: b.Store}
 	return b
 }
 

@@ -79,7 +79,7 @@ func (a *Activities) Prepare(ctx context.Context, in schemas.BucketRequest) (sch
 	if err != nil {
 		return schemas.PreparedBucket{}, err
 	}
-	counter, err := a.counter(in.Recipe.Chunk.Tokenizer)
+	counter, err := a.counters.get(in.Recipe.Chunk.Tokenizer, token.New)
 	if err != nil {
 		return schemas.PreparedBucket{}, err
 	}

@@ -66,7 +66,7 @@ func (a *Activities) publication(in schemas.PublishRequest, recipe schemas.Recip
 	if err != nil {
 		return nil, err
 	}
-	analyzer, err := a.analyzer(recipe.Language)
+	analyzer, err := a.analyzers.get(recipe.Language, analyze.New)
 	if err != nil {
 		return nil, err
 	}

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"strings"
 	"sync"
 	"time"
@@ -29,8 +30,9 @@ type Activities struct {
 	Index  *vector.Index
 	Models *model.Set
 
-	records   sync.Map // key: known
-	analyzers sync.Map // language: *analyze.Analyzer
+	mu        sync.Mutex
+	records   map[string]known // by key
+	analyzers map[string]*analyze.Analyzer
 }
 
 type known struct {
@@ -138,31 +140,50 @@ func (a *Activities) embed(ctx context.Context, tenant, text string, recipe sche
 }
 
 func (a *Activities) analyzer(language string) (*analyze.Analyzer, error) {
-	if kept, ok := a.analyzers.Load(language); ok {
-		return kept.(*analyze.Analyzer), nil //nolint:forcetypeassert // only analyzers are stored
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if kept, ok := a.analyzers[language]; ok {
+		return kept, nil
 	}
 	fresh, err := analyze.New(language)
 	if err != nil {
 		return nil, err
 	}
-	a.analyzers.Store(language, fresh)
+	if a.analyzers == nil {
+		a.analyzers = map[string]*analyze.Analyzer{}
+	}
+	a.analyzers[language] = fresh
 	return fresh, nil
 }
 
 // record reads the collection's record. It is kept for a moment, so that a run of queries does not read it every time.
 func (a *Activities) record(ctx context.Context, tenant, collection string) (schemas.Collection, error) {
 	key := schemas.CollectionKey(tenant, collection)
-	if kept, ok := a.records.Load(key); ok && time.Now().Before(kept.(known).until) { //nolint:forcetypeassert // only known is stored
-		return kept.(known).record, nil //nolint:forcetypeassert // only known is stored
+	a.mu.Lock()
+	kept, ok := a.records[key]
+	a.mu.Unlock()
+	if ok && time.Now().Before(kept.until) {
+		return kept.record, nil
 	}
 	record, err := blob.GetJSON[schemas.Collection](ctx, a.Store, schemas.Ref{Key: key})
 	if err != nil {
-		a.records.Delete(key)
 		if schemas.CodeOf(err) == schemas.NotFound {
 			return record, schemas.Wrap(schemas.NotFound, err, "there is no collection %q: ingest something into it first", collection)
 		}
 		return record, err
 	}
-	a.records.Store(key, known{record, time.Now().Add(recordLife)})
+	a.keep(key, known{record, time.Now().Add(recordLife)})
 	return record, nil
+}
+
+// keep remembers a record, and forgets those whose time is over.
+func (a *Activities) keep(key string, k known) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.records == nil {
+		a.records = map[string]known{}
+	}
+	now := time.Now()
+	maps.DeleteFunc(a.records, func(_ string, old known) bool { return now.After(old.until) })
+	a.records[key] = k
 }

@@ -106,7 +106,7 @@ func texts(t *testing.T, a *retrieve.Activities, in schemas.RetrieveRequest) []s
 
 func TestModes(t *testing.T) {
 	t.Parallel()
-	a, e := setup(t)
+	a, _ := setup(t)
 	one := 1.0
 	for name, test := range map[string]struct {
 		in   schemas.RetrieveRequest
@@ -123,16 +123,23 @@ func TestModes(t *testing.T) {
 		"nothing but stop words": {ask("the", schemas.RetrieveSettings{Mode: schemas.Hybrid, Limit: 1}), []string{"bananas are yellow"}},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			if diff := cmp.Diff(test.want, texts(t, a, test.in)); diff != "" {
 				t.Error(diff)
 			}
 		})
 	}
-	before := e.calls.Load()
+}
+
+func TestARepeatedQueryIsEmbeddedOnce(t *testing.T) {
+	t.Parallel()
+	a, e := setup(t)
 	texts(t, a, ask("cherry", schemas.RetrieveSettings{Mode: schemas.Vector}))
+	texts(t, a, ask("cherry", schemas.RetrieveSettings{Mode: schemas.Vector}))
+	texts(t, a, ask("cherry", schemas.RetrieveSettings{Mode: schemas.Hybrid}))
 	texts(t, a, ask("only words", schemas.RetrieveSettings{Mode: schemas.Keyword}))
-	if e.calls.Load() != before {
-		t.Error("a repeated query, or one without a vector, was embedded")
+	if n := e.calls.Load(); n != 1 {
+		t.Errorf("%d embeddings for one query; one without a vector needs none", n)
 	}
 }
 

@@ -3,7 +3,9 @@ package e2e
 import (
 	"encoding/binary"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"strings"
@@ -99,4 +101,34 @@ func listedFile(t *testing.T, path string) schemas.ListedDocument {
 		t.Fatal(err)
 	}
 	return schemas.ListedDocument{Path: filepath.Base(path), SHA256: schemas.Hash(data), Bytes: int64(len(data))}
+}
+
+// longLine writes a file with a line of 200 MB, a piece at a time, between two texts.
+func longLine(t *testing.T, path, before, after string) {
+	t.Helper()
+	file, err := os.Create(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = file.WriteString(before)
+	piece := strings.Repeat("a line without end ", 1<<16)
+	for written := 0; written < 200<<20 && err == nil; written += len(piece) {
+		_, err = file.WriteString(piece)
+	}
+	if err == nil {
+		_, err = file.WriteString(after)
+	}
+	if err = errors.Join(err, file.Close()); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// noise is n bytes that are text in no encoding, the same every time.
+func noise(n int) string {
+	data := make([]byte, n)
+	source := rand.NewPCG(1, 2)
+	for i := range data {
+		data[i] = byte(source.Uint64())
+	}
+	return string(data)
 }

@@ -9,7 +9,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -38,7 +37,6 @@ func (h *house) tenant(t *testing.T, name string) user {
 type outcome struct {
 	status         int
 	stdout, stderr string
-	peak           int64 // of resident memory, in bytes; 0 where the system does not tell
 }
 
 func (u user) command(args ...string) *exec.Cmd {
@@ -60,11 +58,7 @@ func (u user) try(t *testing.T, args ...string) outcome {
 	if err := cmd.Run(); err != nil && !errors.As(err, new(*exec.ExitError)) {
 		t.Fatal(err)
 	}
-	out := outcome{status: cmd.ProcessState.ExitCode(), stdout: stdout.String(), stderr: stderr.String()}
-	if usage, ok := cmd.ProcessState.SysUsage().(*syscall.Rusage); ok {
-		out.peak = usage.Maxrss << 10
-	}
-	return out
+	return outcome{cmd.ProcessState.ExitCode(), stdout.String(), stderr.String()}
 }
 
 // run runs one command line that must succeed, and returns what it printed.

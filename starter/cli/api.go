@@ -113,7 +113,7 @@ func (a *api) once(ctx context.Context, c call, out any) error {
 		return schemas.Wrap(schemas.Unavailable, err,
 			"no gateway answers at %s; start one with \"tenuto-stack up\", or set TENUTO_URL to where it runs", a.URL)
 	}
-	defer response.Body.Close() //nolint:errcheck // read to its end or not needed
+	defer response.Body.Close()
 	a.reached = true
 	if response.StatusCode >= http.StatusMultipleChoices {
 		return problemOf(response, a.URL)

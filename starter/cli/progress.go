@@ -34,7 +34,7 @@ type progress struct {
 func newProgress(w io.Writer, getenv func(string) string) *progress {
 	file, ok := w.(*os.File)
 	return &progress{
-		w: w, terminal: ok && getenv("TERM") != "dumb" && term.IsTerminal(int(file.Fd())), //nolint:gosec // descriptors are small
+		w: w, terminal: ok && getenv("TERM") != "dumb" && term.IsTerminal(int(file.Fd())),
 		next: time.Now().Add(lineEvery),
 	}
 }

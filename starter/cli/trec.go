@@ -26,7 +26,7 @@ func readQueries(path string) ([]rest.SearchQuery, error) {
 	if err != nil {
 		return nil, schemas.Wrap(schemas.Invalid, err, "%s cannot be read", path)
 	}
-	defer file.Close() //nolint:errcheck // opened for reading
+	defer file.Close()
 	queries, err := parseQueries(file)
 	if err == nil && len(queries) == 0 {
 		err = errors.New("it holds no query")

@@ -107,7 +107,8 @@ func (k *keyring) find(ctx context.Context, id string) (schemas.APIKey, error) {
 	if err != nil {
 		return schemas.APIKey{}, err
 	}
-	return found.(schemas.APIKey), nil //nolint:forcetypeassert // load returns nothing else
+	key, _ := found.(schemas.APIKey) // load returns nothing else
+	return key, nil
 }
 
 func (k *keyring) recent(id string) (schemas.APIKey, bool) {

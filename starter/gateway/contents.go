@@ -78,7 +78,7 @@ func (g *Gateway) upload(ctx context.Context, name string, read func() (*pack.Up
 	if err != nil {
 		return nil, sized(err)
 	}
-	defer upload.Close() //nolint:errcheck // a temporary file that cannot be removed fails no upload
+	defer upload.Close()
 	existed, err := g.packs.Put(ctx, schemas.PackPrefix(caller(ctx).Tenant, collection), upload)
 	if err != nil {
 		return nil, err

@@ -21,7 +21,7 @@ const (
 )
 
 func statusOf(status enumspb.WorkflowExecutionStatus) rest.Status {
-	switch status { //nolint:exhaustive // all others are of executions that have not ended
+	switch status {
 	case enumspb.WORKFLOW_EXECUTION_STATUS_COMPLETED:
 		return rest.Completed
 	case enumspb.WORKFLOW_EXECUTION_STATUS_FAILED:

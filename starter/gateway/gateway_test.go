@@ -26,6 +26,7 @@ type caller struct {
 }
 
 func admin(t *testing.T, s *gatewaytest.Server) caller {
+	t.Helper()
 	return caller{t, s.URL, gatewaytest.AdminToken}
 }
 
@@ -118,7 +119,7 @@ func doc(path, content string) schemas.ListedDocument {
 const library = "/api/v1/collections/library"
 
 // ingest uploads contents and ingests documents with these names, doc0 first.
-func ingest(t *testing.T, c caller, contents ...string) rest.Ingestion {
+func ingest(t *testing.T, c caller, contents ...string) {
 	t.Helper()
 	c.send("POST", library+"/contents", tarOf(contents...)).want(t, 201, nil)
 	listing := rest.NewIngestion{Source: "notes"}
@@ -127,9 +128,7 @@ func ingest(t *testing.T, c caller, contents ...string) rest.Ingestion {
 	}
 	var started rest.Started
 	c.send("POST", library+"/ingestions", listing).want(t, 202, &started)
-	var done rest.Ingestion
-	c.send("GET", library+"/ingestions/"+started.Ingestion+"/wait", nil).want(t, 200, &done)
-	return done
+	c.send("GET", library+"/ingestions/"+started.Ingestion+"/wait", nil).want(t, 200, nil)
 }
 
 func TestIngestFromListingToReport(t *testing.T) {
@@ -138,7 +137,8 @@ func TestIngestFromListingToReport(t *testing.T) {
 	c := admin(t, s)
 	listing := rest.NewIngestion{Source: "notes", Documents: []schemas.ListedDocument{
 		doc("a.md", "Alpha is first."), doc("b.md", "Beta is second."), doc("copy.md", "Alpha is first."),
-		{Path: "big.bin", SHA256: schemas.Hash(nil), Bytes: 40 << 20}, {Path: "x", Rejected: "no permission to read it"},
+		{Path: "big.bin", SHA256: schemas.Hash(nil), Bytes: 40 << 20},
+		{Path: "x", Rejected: "no permission to read it"},
 	}}
 	var started rest.Started
 	c.send("POST", library+"/ingestions", listing).want(t, 200, &started)
@@ -201,13 +201,16 @@ func TestIngestRefusesBadListings(t *testing.T) {
 		"strange language": {`{"source":"s","recipe":{"language":"klingon"},"documents":[]}`, "language"},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			caller{t, c.url, c.token}.send("POST", library+"/ingestions", []byte(test.body)).wantProblem(t, 400, schemas.Invalid, test.detail)
 		})
 	}
 	c.send("POST", "/api/v1/collections/9lives/ingestions", []byte(`{}`)).wantProblem(t, 400, schemas.Invalid, "start with a letter")
-	if s.Temporal.Started("Ingest") != 0 {
-		t.Error("a bad listing started an ingestion")
-	}
+	t.Cleanup(func() {
+		if s.Temporal.Started("Ingest") != 0 {
+			t.Error("a bad listing started an ingestion")
+		}
+	})
 }
 
 func TestOneIngestionOfACollectionAtATime(t *testing.T) {
@@ -340,6 +343,7 @@ func TestRunsRefuseBadInput(t *testing.T) {
 		"bad filter type": {"/search", `{"query":"a","filter":{"metadata":"x"}}`, 400, "metadata"},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			caller{t, c.url, c.token}.send("POST", library+test.path, []byte(test.body)).wantProblem(t, test.status, schemas.Invalid, test.detail)
 		})
 	}

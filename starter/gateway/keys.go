@@ -72,7 +72,7 @@ func parseLife(text string) (time.Duration, error) {
 	if days, ok := strings.CutSuffix(text, "d"); ok {
 		var n uint64
 		n, err = strconv.ParseUint(days, 10, 15)
-		life = time.Duration(n) * 24 * time.Hour //nolint:gosec // at most 15 bits
+		life = time.Duration(n) * 24 * time.Hour
 	}
 	if err != nil || life <= 0 {
 		return 0, schemas.Wrap(schemas.Invalid, err, "expires_in %.40q: write a number and its unit, such as 90m, 12h or 30d", text)

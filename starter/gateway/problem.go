@@ -119,7 +119,7 @@ var speakProblems = sync.OnceFunc(func() {
 })
 
 func faultOf(err error) rest.Fault {
-	if detailed, ok := err.(huma.ErrorDetailer); ok { //nolint:errorlint // huma hands over its own, unwrapped
+	if detailed, ok := err.(huma.ErrorDetailer); ok {
 		detail := detailed.ErrorDetail()
 		return rest.Fault{Message: detail.Message, Location: detail.Location}
 	}

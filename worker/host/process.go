@@ -47,11 +47,11 @@ func (p Process) Run(ctx context.Context, args []string) int {
 		return 2
 	}
 	if flags.NArg() > 0 {
-		fmt.Fprintf(p.Stderr, "tenuto-worker: %q is not understood; it takes flags only\n", flags.Arg(0)) //nolint:errcheck // nowhere to report it
+		fmt.Fprintf(p.Stderr, "tenuto-worker: %q is not understood; it takes flags only\n", flags.Arg(0))
 		return 2
 	}
 	if err := p.serve(ctx, *address); err != nil {
-		fmt.Fprintln(p.Stderr, "tenuto-worker:", err) //nolint:errcheck // nowhere to report it
+		fmt.Fprintln(p.Stderr, "tenuto-worker:", err)
 		return 1
 	}
 	return 0
@@ -76,7 +76,7 @@ func Serve(ctx context.Context, parts Parts, address string, front func(Parts) (
 	if address == "" {
 		done <- nil
 	} else {
-		listener, server, err := openFront(parts, address, front)
+		listener, server, err := openFront(ctx, parts, address, front)
 		if err != nil {
 			return err
 		}
@@ -91,12 +91,12 @@ func Serve(ctx context.Context, parts Parts, address string, front func(Parts) (
 	return errors.Join(err, <-done)
 }
 
-func openFront(parts Parts, address string, front func(Parts) (Server, error)) (net.Listener, Server, error) {
+func openFront(ctx context.Context, parts Parts, address string, front func(Parts) (Server, error)) (net.Listener, Server, error) {
 	server, err := front(parts)
 	if err != nil {
 		return nil, nil, err
 	}
-	listener, err := new(net.ListenConfig).Listen(context.Background(), "tcp", address)
+	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", address)
 	if err != nil {
 		return nil, nil, schemas.Wrap(schemas.Unavailable, err, "the gateway cannot listen at %s", address)
 	}

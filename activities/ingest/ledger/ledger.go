@@ -165,7 +165,7 @@ func (s *Space) add(key string, hashes []Hash, dim int) {
 	s.packs = append(s.packs, pack{key: key, count: len(hashes), dim: dim})
 	for row, h := range hashes {
 		if _, ok := s.known[h]; !ok {
-			s.known[h] = place{number, uint32(row)} //nolint:gosec // a pack has at most 2^20 rows
+			s.known[h] = place{number, uint32(row)}
 		}
 	}
 	if s.newest < key {

@@ -51,7 +51,7 @@ func hashFile(path string) (sum string, n int64, err error) {
 	if err != nil {
 		return "", 0, err
 	}
-	defer file.Close() //nolint:errcheck // opened for reading
+	defer file.Close()
 	h := sha256.New()
 	n, err = io.Copy(h, io.LimitReader(file, schemas.MaxDocumentBytes+1))
 	if err == nil && n > schemas.MaxDocumentBytes {
@@ -81,7 +81,7 @@ func (s *Source) read(d *Document) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer file.Close() //nolint:errcheck // opened for reading
+	defer file.Close()
 	if d.MediaType == schemas.MediaDocument {
 		line := make([]byte, d.Bytes)
 		_, err := file.ReadAt(line, d.offset)

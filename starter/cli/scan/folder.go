@@ -15,13 +15,13 @@ import (
 
 // folder lists a folder with all below it.
 func (s *scanner) folder(root, prefix string) error {
-	real, err := filepath.EvalSymlinks(root)
+	resolved, err := filepath.EvalSymlinks(root)
 	if err != nil {
 		return err
 	}
-	w := &walk{scanner: s, root: real, prefix: prefix}
+	w := &walk{scanner: s, root: resolved, prefix: prefix}
 	if s.options.GitIgnore {
-		w.ignore = rulesAbove(real)
+		w.ignore = rulesAbove(resolved)
 	}
 	return w.enter("", w.ignore)
 }
@@ -71,18 +71,18 @@ func (w *walk) visit(name string, entry fs.DirEntry, ignore rules) error {
 	return nil
 }
 
-// regular lists a file under its name in the folder; real is where its content is.
-func (w *walk) regular(name, real string) {
+// regular lists a file under its name in the folder; place is where its content is.
+func (w *walk) regular(name, place string) {
 	if reason := listing.CheckPath(w.prefix+name, ""); reason != "" {
 		w.reject(w.prefix+name, "", reason)
 		return
 	}
-	info, err := os.Stat(real)
+	info, err := os.Stat(place)
 	if err != nil {
 		w.reject(w.prefix+name, "", reasonOf(err))
 		return
 	}
-	w.file(real, w.prefix+name, info.Size())
+	w.file(place, w.prefix+name, info.Size())
 }
 
 // link follows a link to a file inside the folder. A link to a folder inside is noted only: what it shows is listed at its own place.

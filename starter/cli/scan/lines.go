@@ -25,7 +25,7 @@ func (s *scanner) lines(path string) error {
 	if err != nil {
 		return schemas.Wrap(schemas.Invalid, err, "%s cannot be read: %s", path, reasonOf(err))
 	}
-	defer file.Close() //nolint:errcheck // opened for reading
+	defer file.Close()
 	l := &lineScanner{
 		scanner: s, in: bufio.NewReaderSize(file, 1<<16), name: filepath.Base(path), file: s.fileNumber(path), ids: make(map[[16]byte]int),
 	}

@@ -95,7 +95,7 @@ func (s *Source) arrange() {
 	}
 	order := make([]keyed, len(s.Documents))
 	for i := range s.Documents {
-		order[i] = keyed{schemas.DocumentHash(s.Name, s.Documents[i].Path), int32(i)} //nolint:gosec // a listing holds a million
+		order[i] = keyed{schemas.DocumentHash(s.Name, s.Documents[i].Path), int32(i)}
 	}
 	slices.SortFunc(order, func(a, b keyed) int { return cmp.Compare(a.hash, b.hash) })
 	sorted := make([]Document, len(order))

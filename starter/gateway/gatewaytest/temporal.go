@@ -111,7 +111,7 @@ func (f *Temporal) ExecuteWorkflow(_ context.Context, options client.StartWorkfl
 		started: time.Now(), cancel: cancel, done: make(chan struct{}), memo: encodeMemo(options.Memo),
 	}
 	f.runs = append(f.runs, started)
-	go f.execute(ctx, started, args[0])
+	go f.execute(ctx, started, args[0]) //nolint:contextcheck // a workflow outlives the request that starts it
 	return handle{f, started}, nil
 }
 

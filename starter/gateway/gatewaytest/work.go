@@ -30,9 +30,20 @@ type text struct{ sum, content string }
 // Handlers returns the workflows.
 func (w *Work) Handlers() map[string]Handler {
 	return map[string]Handler{
-		schemas.Ingest.Name(): func(ctx context.Context, in any) (any, error) { return w.ingest(ctx, in.(schemas.IngestRequest)) },
-		schemas.Chain.Name():  func(ctx context.Context, in any) (any, error) { return w.chain(ctx, in.(schemas.ChainRequest)) },
-		schemas.Drop.Name():   func(ctx context.Context, in any) (any, error) { return w.drop(ctx, in.(schemas.DropRequest)) },
+		schemas.Ingest.Name(): typed(w.ingest),
+		schemas.Chain.Name():  typed(w.chain),
+		schemas.Drop.Name():   typed(w.drop),
+	}
+}
+
+// typed makes a handler of a function with a typed request.
+func typed[In, Out any](fn func(context.Context, In) (Out, error)) Handler {
+	return func(ctx context.Context, in any) (any, error) {
+		request, ok := in.(In)
+		if !ok {
+			return nil, schemas.Errorf(schemas.Internal, "started with a %T", in)
+		}
+		return fn(ctx, request)
 	}
 }
 

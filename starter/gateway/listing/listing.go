@@ -153,7 +153,7 @@ func (l *Listing) bySum() []int32 {
 	order := make([]int32, 0, len(l.documents))
 	for i := range l.documents {
 		if l.documents[i].rejected == "" {
-			order = append(order, int32(i)) //nolint:gosec // at most MaxDocuments
+			order = append(order, int32(i))
 		}
 	}
 	slices.SortFunc(order, func(a, b int32) int {
