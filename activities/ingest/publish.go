@@ -11,18 +11,25 @@ import (
 )
 
 // Publish brings the index to the prepared state: it notes what it is about to write, writes, reads back, deletes what is stale
-// only then, and advances the manifest last. Any retry repeats the same writes. Codes: those of the index and the store.
+// only then, and advances the manifest last. Any retry repeats the same writes, on a clean ground: what an earlier attempt may have
+// written in part is removed first. Codes: those of the index and the store.
 func (a *Activities) Publish(ctx context.Context, in schemas.PublishRequest) (schemas.PublishOutcome, error) {
 	bucket, err := blob.GetJSON[prepared](ctx, a.Store, in.Prepared)
 	if err != nil {
 		return schemas.PublishOutcome{}, err
 	}
-	if err := a.announce(ctx, bucket); err != nil {
+	resumed, err := a.announce(ctx, bucket)
+	if err != nil {
 		return schemas.PublishOutcome{}, err
 	}
 	p, err := a.publication(in, bucket.Recipe)
 	if err != nil {
 		return schemas.PublishOutcome{}, err
+	}
+	if resumed {
+		if _, err := a.Index.Delete(ctx, p.target, vector.Selection{IDs: bucket.Write}); err != nil {
+			return schemas.PublishOutcome{}, fmt.Errorf("deleting what an interrupted publication wrote: %w", err)
+		}
 	}
 	for _, part := range bucket.Parts {
 		if err := p.part(ctx, part); err != nil {
@@ -41,15 +48,20 @@ func (a *Activities) Publish(ctx context.Context, in schemas.PublishRequest) (sc
 }
 
 // announce notes in the manifest which ids are about to be written, so that a publication that is cut short and never resumed
-// leaves nothing in the index that nobody knows of.
-func (a *Activities) announce(ctx context.Context, bucket prepared) error {
+// leaves nothing in the index that nobody knows of. It reports whether one was cut short before: an index that died in the middle of
+// a write may hold objects by halves, which are found by no search and which writing them again does not mend.
+func (a *Activities) announce(ctx context.Context, bucket prepared) (resumed bool, err error) {
 	if len(bucket.Write) == 0 {
-		return nil
+		return false, nil
+	}
+	current, _, err := getJSON[manifest](ctx, a.Store, bucket.Key)
+	if err != nil {
+		return false, err
 	}
 	intent := bucket.Previous
 	intent.Digest = ""
 	intent.Pending = append(append([]string{}, bucket.Previous.Pending...), bucket.Write...)
-	return putJSON(ctx, a.Store, bucket.Key, intent)
+	return len(current.Pending)+len(bucket.Previous.Pending) > 0, putJSON(ctx, a.Store, bucket.Key, intent)
 }
 
 // publication is one call of Publish.

@@ -9,8 +9,10 @@ import (
 	sdk "go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/worker"
 	"go.temporal.io/sdk/workflow"
+	"go.uber.org/zap"
 
 	"github.com/tenuto-dev/tenuto/worker/dial"
+	"github.com/tenuto-dev/tenuto/worker/telemetry"
 )
 
 const (
@@ -25,7 +27,7 @@ type emptyHost struct {
 }
 
 func hostEmpty(ctx context.Context) (*emptyHost, error) {
-	client, err := dial.Open(ctx, dial.Options{Getenv: os.Getenv})
+	client, err := dial.Open(ctx, dial.Options{Getenv: os.Getenv, Logger: telemetry.Temporal(zap.NewNop())})
 	if err != nil {
 		return nil, err
 	}

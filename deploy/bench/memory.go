@@ -9,10 +9,12 @@ import (
 
 	enumspb "go.temporal.io/api/enums/v1"
 	sdk "go.temporal.io/sdk/client"
+	"go.uber.org/zap"
 
 	"github.com/tenuto-dev/tenuto/schemas"
 	"github.com/tenuto-dev/tenuto/starter/gateway/rest"
 	"github.com/tenuto-dev/tenuto/worker/dial"
+	"github.com/tenuto-dev/tenuto/worker/telemetry"
 )
 
 const (
@@ -115,7 +117,7 @@ func (b *bench) judgeMemory(small, large, again weight, events []int) error {
 
 // eventsOf counts the events of the last execution of a workflow, then of each child that it started.
 func eventsOf(ctx context.Context, workflow string) ([]int, error) {
-	temporal, err := dial.Open(ctx, dial.Options{Getenv: os.Getenv})
+	temporal, err := dial.Open(ctx, dial.Options{Getenv: os.Getenv, Logger: telemetry.Temporal(zap.NewNop())})
 	if err != nil {
 		return nil, err
 	}

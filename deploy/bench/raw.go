@@ -66,7 +66,7 @@ func (x *index) like(ctx context.Context, class, name string) error {
 	if err != nil {
 		return err
 	}
-	definition.Class = name
+	definition.Class, definition.ShardingConfig = name, nil // the latter is what the server made of tenants
 	if err := x.client.Schema().ClassCreator().WithClass(definition).Do(ctx); err != nil {
 		return err
 	}
@@ -80,7 +80,7 @@ func (x *index) drop(ctx context.Context, class string) error {
 // load writes objects into a class and returns how long it took until all of them count and are indexed.
 func (x *index) load(ctx context.Context, class string, objects []*models.Object, batch, atOnce int) (time.Duration, error) {
 	for _, o := range objects {
-		o.Class = class
+		o.Class, o.Tenant = class, schemas.DefaultTenant
 	}
 	start := time.Now()
 	group, loading := errgroup.WithContext(ctx)

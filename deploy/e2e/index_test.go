@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -105,4 +106,34 @@ func indexedChunks(t *testing.T, h *house, tenant, class string) map[string]bool
 			return ids
 		}
 	}
+}
+
+// filtered counts a tenant's objects of a class that a filter on their source finds, which is by the inverted index.
+func filtered(t *testing.T, h *house, tenant, class, source string) int {
+	t.Helper()
+	query := fmt.Sprintf(`{Aggregate{%s(tenant:%q,where:{path:["source"],operator:Equal,valueText:%q}){meta{count}}}}`, class, tenant, source)
+	body, err := json.Marshal(map[string]string{"query": query})
+	if err != nil {
+		t.Fatal(err)
+	}
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://"+loopback(h.ports.weaviate)+"/v1/graphql", bytes.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	request.Header.Set("Authorization", "Bearer "+h.keys.WeaviateAPIKey)
+	request.Header.Set("Content-Type", "application/json")
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer response.Body.Close()
+	var found struct {
+		Data struct {
+			Aggregate map[string][]struct{ Meta struct{ Count int } }
+		}
+	}
+	if err := json.NewDecoder(response.Body).Decode(&found); err != nil || len(found.Data.Aggregate[class]) != 1 {
+		t.Fatalf("counting %s: %s, %v", class, response.Status, err)
+	}
+	return found.Data.Aggregate[class][0].Meta.Count
 }

@@ -1,15 +1,18 @@
 package e2e
 
 import (
+	"encoding/json"
 	"fmt"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/tenuto-dev/tenuto/activities/provider/model/modeltest"
+	"github.com/tenuto-dev/tenuto/schemas"
 	"github.com/tenuto-dev/tenuto/starter/gateway/rest"
 )
 
@@ -30,22 +33,27 @@ func TestKilled(t *testing.T) {
 	t.Parallel()
 	h := open(t, options{models: modeltest.Options{Latency: 20 * time.Millisecond}})
 	u := h.admin()
-	corpus, documents := largeCorpus(t)
-	kills := plannedKills(t, documents)
+	corpus, size := largeCorpus(t)
+	kills := plannedKills(t, size)
 	started := u.detach(t, "killed", corpus, "--embedder", "openai/test-embed")
 	for i := range kills {
 		h.suffer(t, &kills[i], started)
 	}
 	found := u.finished(t, 4*time.Minute, "killed", started.Ingestion)
-	if got := found.Report.Documents; got.Total != documents || got.Added != documents {
-		t.Errorf("documents: %+v, want all %d added", got, documents)
+	if got := found.Report.Documents; got.Total != size || got.Added != size {
+		t.Errorf("documents: %+v, want all %d added", got, size)
 	}
-	sameAsManifests(t, h, "default", "killed", found.Report.Chunks.Total)
+	chunks := found.Report.Chunks.Total
+	sameAsManifests(t, h, "default", "killed", chunks)
+	if n := filtered(t, h, "default", schemas.ClassName("killed", 1), found.Source); n != chunks {
+		t.Errorf("a filter finds %d of %d chunks", n, chunks)
+	}
+	foundByKeyword(t, u, corpus)
 	paidOnce(t, h.models.history(), kills)
-	if second := u.ingest(t, "killed", corpus); second.Documents.Unchanged != documents || second.Embedding.Inputs != 0 {
+	if second := u.ingest(t, "killed", corpus); second.Documents.Unchanged != size || second.Embedding.Inputs != 0 {
 		t.Errorf("the ingestion after it: %+v", second)
 	}
-	t.Logf("%d documents, %d chunks, %.0f s", documents, found.Report.Chunks.Total, found.Report.Seconds)
+	t.Logf("%d documents, %d chunks, %.0f s", size, chunks, found.Report.Seconds)
 }
 
 // largeCorpus is SciFact's where the test data is, and generated notes elsewhere.
@@ -61,6 +69,41 @@ func largeCorpus(t *testing.T) (path string, documents int) {
 	}
 	t.Log("TENUTO_TESTDATA has no SciFact; ingesting generated notes")
 	return notes(t, 1500), 1500
+}
+
+// foundByKeyword searches for the beginnings of every eighth document; Weaviate keeps what keywords find apart from its objects.
+func foundByKeyword(t *testing.T, u user, corpus string) {
+	t.Helper()
+	file, err := os.ReadFile(corpus)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var queries strings.Builder
+	n := 0
+	for line := range strings.Lines(string(file)) {
+		if n++; n%8 != 0 {
+			continue
+		}
+		document := decode[struct {
+			ID    string `json:"_id"`
+			Title string `json:"title"`
+			Text  string `json:"text"`
+		}](t, line)
+		words := strings.Fields(document.Title + " " + document.Text)
+		query, err := json.Marshal(map[string]string{"_id": document.ID, "text": strings.Join(words[:min(len(words), 24)], " ")})
+		if err != nil {
+			t.Fatal(err)
+		}
+		queries.Write(append(query, '\n'))
+	}
+	path := filepath.Join(t.TempDir(), "queries.jsonl")
+	write(t, path, queries.String())
+	found := decode[rest.Found](t, u.run(t, "search", "--queries", path, "-c", "killed", "--mode", "keyword", "--limit", "5", "--json"))
+	for _, result := range found.Results {
+		if !slices.Contains(documents(result.Hits), result.ID) {
+			t.Errorf("document %s is not found by the words that it begins with", result.ID)
+		}
+	}
 }
 
 // plannedKills spreads four kills of the worker, three of everything and three of Weaviate at random over the work.

@@ -9,6 +9,7 @@ import (
 	workflowpb "go.temporal.io/api/workflow/v1"
 	"go.temporal.io/api/workflowservice/v1"
 
+	"github.com/tenuto-dev/tenuto/activities/provider/blob"
 	"github.com/tenuto-dev/tenuto/schemas"
 	"github.com/tenuto-dev/tenuto/starter/client"
 	"github.com/tenuto-dev/tenuto/starter/gateway/rest"
@@ -122,7 +123,7 @@ func (g *Gateway) conclude(ctx context.Context, found *rest.Ingestion) error {
 
 // load reads a JSON object that a workflow's result points at.
 func (g *Gateway) load(ctx context.Context, ref schemas.Ref, into any) error {
-	data, err := g.store.Get(ctx, ref.Key)
+	data, err := blob.GetContent(ctx, g.store, ref)
 	if err != nil {
 		return err
 	}

@@ -34,13 +34,21 @@ type Space struct {
 	prefix string
 
 	refresh sync.Mutex // one refresh at a time
+	saving  sync.Mutex // one hand saves what is unsaved
 
-	mu     sync.Mutex
-	known  map[Hash]place
-	packs  []pack
-	seen   map[string]bool
-	newest string
-	flying map[Hash]chan struct{} // closed when the embedding of the hash has ended, one way or another
+	mu      sync.Mutex
+	known   map[Hash]place
+	packs   []pack
+	seen    map[string]bool
+	newest  string
+	unsaved []unsaved
+	flying  map[Hash]chan struct{} // closed when the embedding of the hash has ended, one way or another
+}
+
+// unsaved is the answer of a paid call that the store did not take.
+type unsaved struct {
+	hashes  []Hash
+	vectors [][]float32
 }
 
 type place struct{ pack, row uint32 }
@@ -78,9 +86,13 @@ type Claim struct {
 }
 
 // Claim looks up the hashes, also those that other workers have recorded since, and claims those that nobody has embedded and
-// nobody in this process is embedding. Busy reports that others of the hashes are being embedded right now: embed and release
+// nobody in this process is embedding. What the store refused to record before is recorded first, and while it refuses, nothing can
+// be claimed, so that nothing is paid for in vain. Busy reports that others of the hashes are being embedded right now: embed and release
 // the claim, wait with [Space.Wait], and claim again.
 func (s *Space) Claim(ctx context.Context, hashes []Hash) (claim *Claim, busy bool, err error) {
+	if err := s.save(ctx); err != nil {
+		return nil, false, err
+	}
 	if err := s.Refresh(ctx); err != nil {
 		return nil, false, err
 	}
@@ -132,20 +144,50 @@ func (s *Space) Wait(ctx context.Context, hashes []Hash) error {
 	return nil
 }
 
-// Record stores the vectors of one model call, one a hash and all of one dimension, in one write. When it returns they are
-// durable. Codes: those of the store.
+// Record stores the vectors of one model call, one a hash and all of one dimension, in one write. When it returns nil they are
+// durable; otherwise they are kept in memory until a later Claim can store them. Codes: those of the store.
 func (s *Space) Record(ctx context.Context, hashes []Hash, vectors [][]float32) error {
 	if len(hashes) == 0 || len(hashes) != len(vectors) {
 		return schemas.Errorf(schemas.Internal, "recording %d vectors for %d texts", len(vectors), len(hashes))
 	}
+	err := s.put(ctx, unsaved{hashes, vectors})
+	if err != nil {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.unsaved = append(s.unsaved, unsaved{hashes, vectors})
+	}
+	return err
+}
+
+func (s *Space) put(ctx context.Context, u unsaved) error {
 	key := s.prefix + packName(time.Now())
-	if err := s.store.Put(ctx, key, encodePack(hashes, vectors)); err != nil {
+	if err := s.store.Put(ctx, key, encodePack(u.hashes, u.vectors)); err != nil {
 		return fmt.Errorf("recording vectors: %w", err)
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.add(key, hashes, len(vectors[0]))
+	s.add(key, u.hashes, len(u.vectors[0]))
 	return nil
+}
+
+// save stores what is unsaved, as far as the store takes it.
+func (s *Space) save(ctx context.Context) error {
+	s.saving.Lock()
+	defer s.saving.Unlock()
+	for {
+		s.mu.Lock()
+		left := s.unsaved
+		s.mu.Unlock()
+		if len(left) == 0 {
+			return nil
+		}
+		if err := s.put(ctx, left[0]); err != nil {
+			return err
+		}
+		s.mu.Lock()
+		s.unsaved = s.unsaved[1:]
+		s.mu.Unlock()
+	}
 }
 
 // packName sorts by time, so that a refresh reads only what is new.

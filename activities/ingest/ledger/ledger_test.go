@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"fmt"
+	"io"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -164,4 +165,43 @@ func FuzzPack(f *testing.F) {
 		fresh := (&ledger.Ledger{Store: store}).Space("default", "openai/x", 0)
 		_, _ = fresh.Vectors(t.Context(), hashes("a")) // a damaged pack is an error, never a panic
 	})
+}
+
+// full is a store that takes nothing while it is full.
+type full struct {
+	memblob.Driver
+
+	full atomic.Bool
+}
+
+func (f *full) Put(ctx context.Context, key string, r io.Reader, size int64, ifAbsent bool) (bool, error) {
+	if f.full.Load() {
+		return false, schemas.Errorf(schemas.OverBudget, "the disk is full")
+	}
+	return f.Driver.Put(ctx, key, r, size, ifAbsent)
+}
+
+func TestPaidVectorsOutlastAFullStore(t *testing.T) {
+	t.Parallel()
+	driver := &full{}
+	space := (&ledger.Ledger{Store: blob.New(driver)}).Space("default", "openai/x", 0)
+	driver.full.Store(true)
+	if err := space.Record(t.Context(), hashes("a"), [][]float32{{1}}); schemas.CodeOf(err) != schemas.OverBudget {
+		t.Fatalf("recording in a full store: %v", err)
+	}
+	if _, _, err := space.Claim(t.Context(), hashes("b")); schemas.CodeOf(err) != schemas.OverBudget {
+		t.Errorf("a claim while the store is full: %v, want %s before anything is paid", err, schemas.OverBudget)
+	}
+	driver.full.Store(false)
+	claim, _, err := space.Claim(t.Context(), hashes("a", "b"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(hashes("b"), claim.Hashes); diff != "" {
+		t.Errorf("claimed once there is room (-want +got):\n%s", diff)
+	}
+	later := (&ledger.Ledger{Store: blob.New(driver)}).Space("default", "openai/x", 0)
+	if got, err := later.Vectors(t.Context(), hashes("a")); err != nil || got[hashes("a")[0]][0] != 1 {
+		t.Errorf("another process reads %v, %v", got, err)
+	}
 }

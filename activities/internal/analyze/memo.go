@@ -17,14 +17,14 @@ type entry struct{ word, terms string }
 // seed only spreads words over slots; no result depends on it.
 var seed = maphash.MakeSeed()
 
-// get returns the terms of word, from memory or by make.
-func (m *memo) get(word string, make func(string) string) string {
+// get returns the terms of word, from memory or by analyse.
+func (m *memo) get(word string, analyse func(string) string) string {
 	slot := &m.slots[maphash.String(seed, word)%uint64(len(m.slots))]
 	if known := slot.Load(); known != nil && known.word == word {
 		return known.terms
 	}
 	fresh := &entry{word: strings.Clone(word)}
-	fresh.terms = make(fresh.word)
+	fresh.terms = analyse(fresh.word)
 	slot.Store(fresh)
 	return fresh.terms
 }

@@ -97,7 +97,7 @@ func wordEnd(text string, start int) int {
 	return at
 }
 
-// joins reports whether the separator at at stands inside a word: a point or apostrophe between letters, a point or comma between
+// joins reports whether the separator at stands inside a word: a point or apostrophe between letters, a point or comma between
 // digits. Before it stands a character of class last.
 func joins(text string, at int, last class) bool {
 	if at+1 >= len(text) || last == other {
@@ -173,7 +173,7 @@ func writeGrams(out *strings.Builder, run string) {
 // maxMarks bounds how many marks stay with a character.
 const maxMarks = 8
 
-// clusterEnd returns the end of the character at at with the marks that follow it.
+// clusterEnd returns the end of the character at with the marks that follow it.
 func clusterEnd(run string, at int) int {
 	if at >= len(run) {
 		return at

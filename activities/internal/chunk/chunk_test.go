@@ -206,8 +206,7 @@ func FuzzSentences(f *testing.F) {
 }
 
 // The time of a text ten times as long may be at most some thirty times as long, whatever the text.
-func TestSplitTakesLinearTime(t *testing.T) {
-	t.Parallel()
+func TestSplitTakesLinearTime(t *testing.T) { //nolint:paralleltest // it measures time
 	for _, unit := range []string{"x", "word ", "A b. ", ". ", "! ", "\n", "1. ", "“", "字", "字。", " ", "- a\n", "U.S. ", "e\u0301"} {
 		measure := func(n int) time.Duration {
 			doc := Doc{Text: strings.Repeat(unit, n/len(unit))}
@@ -220,7 +219,13 @@ func TestSplitTakesLinearTime(t *testing.T) {
 			}
 			return took
 		}
-		if short, long := measure(1e5), measure(1e6); long > 30*max(short, 5*time.Millisecond) {
+		var short, long time.Duration
+		for range 4 { // a busy machine spoils a try; what is slow by itself spoils all
+			if short, long = measure(1e5), measure(1e6); long <= 30*max(short, 5*time.Millisecond) {
+				break
+			}
+		}
+		if long > 30*max(short, 5*time.Millisecond) {
 			t.Errorf("%q: 100 KB took %v, 1 MB took %v", unit, short, long)
 		}
 	}

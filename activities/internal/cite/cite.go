@@ -28,7 +28,7 @@ const (
 // sentence of the chunk that shares most with the quote or with the answer's sentence takes its place if it shares enough. What
 // does not hold is dropped and its markers are taken out of the text.
 func Verify(raw string, hits []schemas.Hit) Checked {
-	v := verifier{output: parse(raw), hits: hits, folds: map[int]folded{}}
+	v := verifier{output: parse(raw), hits: hits, folds: map[int]*folded{}}
 	v.found = markers(v.text)
 	v.carried = carriers(v.text, v.found)
 	v.checkClaims()
@@ -39,7 +39,7 @@ func Verify(raw string, hits []schemas.Hit) Checked {
 type verifier struct {
 	output
 	hits      []schemas.Hit
-	folds     map[int]folded // by index, as needed
+	folds     map[int]*folded // by index, as needed
 	found     []marker
 	carried   []string // the sentence of each marker
 	citations []schemas.Citation
@@ -116,7 +116,7 @@ func (v *verifier) sentencesOf(index int) []string {
 	return sentences
 }
 
-func (v *verifier) fold(index int) folded {
+func (v *verifier) fold(index int) *folded {
 	f, ok := v.folds[index]
 	if !ok {
 		f = fold(v.hits[index-1].Text)

@@ -80,14 +80,16 @@ func TestVerify(t *testing.T) {
 				[]schemas.Citation{
 					cited(1, "Neap tides are weaker."),
 					cited(2, "Stoneware is fired at **1240 °C** for eight hours – never less."),
-				}, 0,
+				},
+				0,
 			},
 		},
 		"plain text, unsupported": {
 			"Cats purr at night [1]. Spring tides follow the full moon [1][7].",
 			Checked{
 				"Cats purr at night [1]. Spring tides follow the full moon [1].",
-				[]schemas.Citation{cited(1, "Spring tides follow the new moon and the full moon, e.g. in March.")}, 1,
+				[]schemas.Citation{cited(1, "Spring tides follow the new moon and the full moon, e.g. in March.")},
+				1,
 			},
 		},
 		"no answer":       {"The documents do not answer this.", Checked{"The documents do not answer this.", nil, 0}},

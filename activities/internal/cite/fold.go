@@ -18,8 +18,8 @@ type folded struct {
 }
 
 // fold folds s.
-func fold(s string) folded {
-	var f folded
+func fold(s string) *folded {
+	f := &folded{}
 	var b strings.Builder
 	for at := 0; at < len(s); {
 		next := at + boundary(s[at:])
@@ -78,7 +78,7 @@ func quotable(quote string) string { return strings.Trim(fold(quote).text, `"'. 
 
 // find returns where quote, folded, stands in the original text, at the limits of words. Not ok for a quote without a letter or
 // digit.
-func (f folded) find(quote string) (start, end int, ok bool) {
+func (f *folded) find(quote string) (start, end int, ok bool) {
 	if !strings.ContainsFunc(quote, func(r rune) bool { return unicode.IsLetter(r) || unicode.IsDigit(r) }) {
 		return 0, 0, false
 	}
@@ -97,7 +97,7 @@ func (f folded) find(quote string) (start, end int, ok bool) {
 }
 
 // atWordLimit reports whether offset i does not cut a word in two.
-func (f folded) atWordLimit(i int) bool {
+func (f *folded) atWordLimit(i int) bool {
 	before, _ := utf8.DecodeLastRuneInString(f.text[:i])
 	after, _ := utf8.DecodeRuneInString(f.text[i:])
 	return classOf(before) != word || classOf(after) != word

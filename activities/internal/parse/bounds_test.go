@@ -90,8 +90,8 @@ func laughs(n int) string {
 
 // Every hostile input ends, with a document that keeps its promises or an understandable error, in time that grows about as the
 // input does and with memory of a few times its size.
-func TestHostileInputsAreBounded(t *testing.T) {
-	for _, h := range hostile {
+func TestHostileInputsAreBounded(t *testing.T) { //nolint:paralleltest // it measures time
+	for _, h := range hostile { //nolint:paralleltest // as above
 		t.Run(h.name, func(t *testing.T) {
 			measure := func(n int) (time.Duration, uint64) {
 				in := Input{Path: h.path, Data: []byte(h.head + strings.Repeat(h.unit, n/len(h.unit)) + h.tail)}
@@ -114,6 +114,11 @@ func TestHostileInputsAreBounded(t *testing.T) {
 			}
 			short, _ := measure(100_000)
 			long, allocated := measure(1_000_000)
+			for range 3 { // a busy machine spoils a try; what is slow by itself spoils all
+				if long > 40*max(short, 100*time.Millisecond) {
+					long, allocated = measure(1_000_000)
+				}
+			}
 			if long > 40*max(short, 100*time.Millisecond) {
 				t.Errorf("100 KB took %v, 1 MB took %v", short, long)
 			}

@@ -28,8 +28,7 @@ func parseCSV(in Input) (Document, error) {
 			w.flush()
 			return w.b.document("", metadata{}), nil
 		}
-		var fault *csv.ParseError
-		if errors.As(err, &fault) {
+		if fault, ok := errors.AsType[*csv.ParseError](err); ok {
 			return Document{}, invalid("not valid CSV: line %d: %v", fault.Line, fault.Err)
 		}
 		if err != nil {

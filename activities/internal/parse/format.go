@@ -165,7 +165,7 @@ func encodedText(data []byte) bool {
 // byContent tells HTML and XML from other text, for names that say nothing.
 func byContent(data []byte) format {
 	head := bytes.ToLower(bytes.TrimLeft(data[:min(len(data), 1024)], "\xef\xbb\xbf \t\r\n"))
-	wanted := ""
+	var wanted string
 	switch {
 	case bytes.HasPrefix(head, []byte("<!doctype html")), bytes.HasPrefix(head, []byte("<html")):
 		wanted = "text/html"

@@ -160,8 +160,7 @@ func tomlMetadata(head string) (metadata, error) {
 	var meta metadata
 	values := map[string]any{}
 	if _, err := toml.Decode(head, &values); err != nil {
-		var fault toml.ParseError
-		if errors.As(err, &fault) {
+		if fault, ok := errors.AsType[toml.ParseError](err); ok {
 			return meta, invalid("the front matter is not valid TOML: line %d: %s", fault.Position.Line+1, fault.Message)
 		}
 		return meta, invalid("the front matter is not valid TOML")

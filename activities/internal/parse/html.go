@@ -3,6 +3,7 @@ package parse
 import (
 	"bytes"
 	"encoding/json"
+	"slices"
 	"strings"
 
 	"codeberg.org/readeck/go-readability/v2"
@@ -22,7 +23,7 @@ func parseHTML(in Input) (Document, error) {
 	if err != nil { // nested deeper than the library allows
 		var b builder
 		b.paragraphs(fragmentText(source))
-		return b.document("", metadata{}), nil
+		return b.document("", metadata{}), nil //nolint:nilerr // its text can still be read
 	}
 	title, meta := headHTML(root, source)
 	w := htmlWalk{b: &builder{}}
@@ -156,10 +157,8 @@ func clutter(n *html.Node) bool {
 
 func within(n *html.Node, wanted ...atom.Atom) bool {
 	for p := range n.Ancestors() {
-		for _, a := range wanted {
-			if p.DataAtom == a {
-				return true
-			}
+		if slices.Contains(wanted, p.DataAtom) {
+			return true
 		}
 	}
 	return false

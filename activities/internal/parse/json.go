@@ -35,8 +35,7 @@ func parseJSON(in Input) (Document, error) {
 			w.flush()
 			return w.b.document(w.title, metadata{}), nil
 		case err != nil:
-			var syntax *json.SyntaxError
-			if errors.As(err, &syntax) { // its own offset counts from where the decoder's buffer begins
+			if syntax, ok := errors.AsType[*json.SyntaxError](err); ok { // its own offset counts from where the decoder's buffer begins
 				syntax.Offset = w.dec.InputOffset() + 1 + int64(gap(data[w.dec.InputOffset():]))
 			}
 			return Document{}, jsonFault(data, err)

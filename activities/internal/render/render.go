@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"html"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -97,9 +98,9 @@ func Parse(messages []Message) (question string, passages []Passage, ok bool) {
 }
 
 func lastUser(messages []Message) string {
-	for i := len(messages) - 1; i >= 0; i-- {
-		if messages[i].Role == "user" {
-			return messages[i].Text
+	for _, message := range slices.Backward(messages) {
+		if message.Role == "user" {
+			return message.Text
 		}
 	}
 	return ""

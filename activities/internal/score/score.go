@@ -77,7 +77,7 @@ func (r *Report) add(query string, ranking []Ranked, grades map[string]int) {
 }
 
 // String shows the figures that people compare first.
-func (r Report) String() string {
+func (r *Report) String() string {
 	return fmt.Sprintf("queries %d  nDCG@10 %.4f  recall@100 %.4f  MAP %.4f  MRR %.4f",
 		len(r.Queries), r.Mean.NDCGAt[10], r.Mean.Recall[100], r.Mean.AP, r.Mean.RR)
 }

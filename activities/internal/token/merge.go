@@ -38,7 +38,7 @@ func (r *ranks) countSmall(piece string) int {
 	var pairs [smallPiece + 1]uint32
 	n := len(piece)
 	for i := range n + 1 {
-		starts[i] = i
+		starts[i] = i //nolint:gosec // n is at most smallPiece
 	}
 	pair := func(i int) uint32 {
 		if i+2 > n {
@@ -64,7 +64,7 @@ func (r *ranks) countSmall(piece string) int {
 		n--
 		pairs[best] = pair(best)
 		if best > 0 {
-			pairs[best-1] = pair(best - 1)
+			pairs[best-1] = pair(best - 1) //nolint:gosec // best is above 0
 		}
 	}
 }
@@ -79,10 +79,10 @@ type part struct {
 func (r *ranks) countLong(piece string) int {
 	m := merger{ranks: r, piece: piece, parts: make([]part, len(piece)+1)}
 	for i := range m.parts {
-		m.parts[i] = part{previous: int32(i) - 1, next: int32(i) + 1, rank: none} //nolint:gosec // a document has at most 32 MB
+		m.parts[i] = part{previous: int32(i) - 1, next: int32(i) + 1, rank: none}
 	}
 	for i := range len(piece) - 1 {
-		m.offer(int32(i)) //nolint:gosec // as above
+		m.offer(int32(i))
 	}
 	left := len(piece)
 	for len(m.heap) > 0 {

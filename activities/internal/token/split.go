@@ -112,7 +112,7 @@ func digits(s string, from int) int {
 	return to
 }
 
-// run is the end of the characters from from on that are in class.
+// run is the end of the characters from on that are in class.
 func run(s string, from int, class func(rune) bool) int {
 	for i, r := range s[from:] {
 		if !class(r) {

@@ -53,7 +53,7 @@ func load(encoding tokenizer.Encoding) *ranks {
 			continue
 		}
 		misses = 0
-		r.table[s] = uint32(id) //nolint:gosec // below 2^18
+		r.table[s] = uint32(id)
 	}
 	for i := range r.short {
 		r.short[i] = none

@@ -221,7 +221,13 @@ func TestLongRunsTakeLinearTime(t *testing.T) {
 			return time.Since(start)
 		}
 		measure(1 << 14)
-		if short, long := measure(1<<16), measure(1<<20); long > 120*max(short, time.Millisecond) {
+		var short, long time.Duration
+		for range 4 { // a busy machine spoils a try; what is slow by itself spoils all
+			if short, long = measure(1<<16), measure(1<<20); long <= 120*max(short, time.Millisecond) {
+				break
+			}
+		}
+		if long > 120*max(short, time.Millisecond) {
 			t.Errorf("%q: 64 KB took %v, 1 MB took %v", unit, short, long)
 		}
 	}

@@ -51,7 +51,10 @@ type Driver interface {
 //
 // Keys are slash-separated paths of at most 1024 bytes; see [CheckKey]. An object's key should not be the folder of another's ("a" and
 // "a/b"): stores that keep files refuse it. Every method returns invalid for a bad key and otherwise the codes of [Driver].
-type Store struct{ driver Driver }
+type Store struct {
+	driver Driver
+	recent recent
+}
 
 // New returns a store over driver.
 func New(driver Driver) *Store { return &Store{driver: driver} }
@@ -154,6 +157,7 @@ func (s *Store) Delete(ctx context.Context, keys ...string) error {
 			return err
 		}
 	}
+	defer s.recent.forget(keys)
 	for len(keys) > 0 {
 		page := keys[:min(len(keys), PageKeys)]
 		if err := s.driver.Delete(ctx, page); err != nil {

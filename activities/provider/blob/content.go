@@ -15,6 +15,7 @@ func PutContent(ctx context.Context, s *Store, tenant string, data []byte) (sche
 	if err := s.Put(ctx, ref.Key, data); err != nil {
 		return schemas.Ref{}, err
 	}
+	s.recent.put(ref.Key, data)
 	return ref, nil
 }
 
@@ -44,9 +45,23 @@ func GetJSON[T any](ctx context.Context, s *Store, ref schemas.Ref) (T, error) {
 	return v, nil
 }
 
-// GetContent reads the object at ref and, if ref has a hash, checks the bytes against it. Errors: those of Get, and internal where the
-// object was replaced or damaged since.
+// GetContent reads the object at ref and, if ref has a hash, checks the bytes against it. One that PutContent wrote and this store
+// wrote or read lately comes from memory. Errors: those of Get, and internal where the object was replaced or damaged since.
 func GetContent(ctx context.Context, s *Store, ref schemas.Ref) ([]byte, error) {
+	if !named(ref) {
+		return s.checked(ctx, ref)
+	}
+	if data, ok := s.recent.get(ref.Key); ok {
+		return data, nil
+	}
+	data, err := s.checked(ctx, ref)
+	if err == nil {
+		s.recent.put(ref.Key, data)
+	}
+	return data, err
+}
+
+func (s *Store) checked(ctx context.Context, ref schemas.Ref) ([]byte, error) {
 	data, err := s.Get(ctx, ref.Key)
 	if err != nil {
 		return nil, err

@@ -73,7 +73,7 @@ func (p *Provider) load(ctx context.Context, tenant, identity string) (Response,
 	}
 	var record Record
 	if !ok || json.Unmarshal(data, &record) != nil {
-		return Response{}, false, nil
+		return Response{}, false, nil //nolint:nilerr // as the comment above says
 	}
 	return record.Response, true, nil
 }

@@ -78,12 +78,12 @@ type Failure struct {
 	Reason error
 }
 
-// Rejected is the cause of an Upsert that did not write every object. The error around it has the code of the failure that is least
+// RejectedError is the cause of an Upsert that did not write every object. The error around it has the code of the failure that is least
 // likely to heal.
-type Rejected struct{ Failures []Failure }
+type RejectedError struct{ Failures []Failure }
 
 // Error names the first failure and counts the others.
-func (r *Rejected) Error() string {
+func (r *RejectedError) Error() string {
 	if len(r.Failures) == 0 {
 		return "no object was refused"
 	}
@@ -106,15 +106,14 @@ func Reject(failures []Failure, of int) error {
 			break
 		}
 	}
-	return schemas.Wrap(code, &Rejected{Failures: failures}, "%d of %d chunks could not be written to the search index", len(failures), of)
+	return schemas.Wrap(code, &RejectedError{Failures: failures}, "%d of %d chunks could not be written to the search index", len(failures), of)
 }
 
 // joinRejected makes one error of those of several batches of an Upsert of that many objects.
 func joinRejected(refused []error, of int) error {
 	var all []Failure
 	for _, err := range refused {
-		var rejected *Rejected
-		if errors.As(err, &rejected) {
+		if rejected, ok := errors.AsType[*RejectedError](err); ok {
 			all = append(all, rejected.Failures...)
 		}
 	}

@@ -102,8 +102,13 @@ func checkVector(vector []float32) error {
 // invalidText names the first property of o that is not UTF-8: protobuf would refuse the whole batch for it.
 func invalidText(o Object) string {
 	fields := []struct{ name, value string }{
-		{"document", o.Document}, {"source", o.Source}, {"title", o.Title}, {"section", o.Section},
-		{"text", o.Text}, {"terms", o.Terms}, {"chunk hash", o.ChunkHash},
+		{"document", o.Document},
+		{"source", o.Source},
+		{"title", o.Title},
+		{"section", o.Section},
+		{"text", o.Text},
+		{"terms", o.Terms},
+		{"chunk hash", o.ChunkHash},
 	}
 	for _, f := range fields {
 		if !utf8.ValidString(f.value) {

@@ -15,8 +15,8 @@ func Matches(f *schemas.Filter, o Object) bool {
 	if f.Source != "" && f.Source != o.Source || f.Document != "" && !wildcard(f.Document, o.Document) {
 		return false
 	}
-	for key, any := range f.Metadata {
-		if !slices.ContainsFunc(o.Metadata[key], func(v string) bool { return slices.Contains(any, v) }) {
+	for key, wanted := range f.Metadata {
+		if !slices.ContainsFunc(o.Metadata[key], func(v string) bool { return slices.Contains(wanted, v) }) {
 			return false
 		}
 	}

@@ -27,7 +27,7 @@ func (x *Index) Ensure(ctx context.Context, spec Spec) error {
 }
 
 // Upsert writes objects, replacing those with the same id; of several with one id the last is written. It either writes all or says
-// which were refused: see Rejected. Any repetition is harmless. Codes: invalid, not_found (no such class or tenant), over_budget
+// which were refused: see RejectedError. Any repetition is harmless. Codes: invalid, not_found (no such class or tenant), over_budget
 // (the disk is full), unauthorized, unavailable, deadline.
 func (x *Index) Upsert(ctx context.Context, target Target, objects []Object) error {
 	if err := checkTarget(target); err != nil {
@@ -39,7 +39,7 @@ func (x *Index) Upsert(ctx context.Context, target Target, objects []Object) err
 	var refused []error
 	for batch := range batches(lastOfEach(objects)) {
 		err := x.driver.Upsert(ctx, target, batch)
-		var rejected *Rejected
+		var rejected *RejectedError
 		switch {
 		case errors.As(err, &rejected):
 			refused = append(refused, err)

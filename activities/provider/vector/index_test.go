@@ -107,9 +107,9 @@ func TestUpsertReportsEveryRefusal(t *testing.T) {
 	}
 	objects := sequence(300)
 	err := index.Upsert(t.Context(), here, objects)
-	var rejected *vector.Rejected
+	var rejected *vector.RejectedError
 	if !errors.As(err, &rejected) || len(driver.sizes) != 2 {
-		t.Fatalf("got %v after %v batches, want both batches tried and a *Rejected", err, driver.sizes)
+		t.Fatalf("got %v after %v batches, want both batches tried and a *RejectedError", err, driver.sizes)
 	}
 	got := []string{rejected.Failures[0].ID, rejected.Failures[1].ID}
 	if diff := cmp.Diff([]string{objects[0].ID, objects[256].ID}, got); diff != "" {

@@ -86,7 +86,7 @@ type Driver interface {
 	// Ensure makes what is missing of class, tenant and alias. It may be repeated, and called by several at once. An alias that
 	// points at another class stays there. Codes: invalid (a name is refused), conflict (the class exists with another shape).
 	Ensure(ctx context.Context, spec Spec) error
-	// Upsert writes objects, replacing those with the same id. If some are refused it returns an error that holds a *Rejected;
+	// Upsert writes objects, replacing those with the same id. If some are refused it returns an error that holds a *RejectedError;
 	// the others may have been written. Codes: not_found (also: the target is an alias), invalid, over_budget (the disk is full).
 	Upsert(ctx context.Context, target Target, objects []Object) error
 	// Fetch reads back those of ids that exist, in any order. Code: not_found (class or tenant).

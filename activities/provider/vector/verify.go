@@ -7,14 +7,14 @@ import (
 	"github.com/tenuto-dev/tenuto/schemas"
 )
 
-// Unverified is the cause of a Verify that failed: what was not in the index, and what was there with another content.
-type Unverified struct {
+// UnverifiedError is the cause of a Verify that failed: what was not in the index, and what was there with another content.
+type UnverifiedError struct {
 	Missing   []string // ids
 	Different []string // ids
 }
 
 // Error counts both and names the first of them.
-func (u *Unverified) Error() string {
+func (u *UnverifiedError) Error() string {
 	first := append(append([]string{}, u.Missing...), u.Different...)
 	if len(first) == 0 {
 		return "all objects are as expected"
@@ -23,7 +23,7 @@ func (u *Unverified) Error() string {
 }
 
 // Verify reads want back and compares the chunk hashes. It returns nil if everything is in the index as wanted, otherwise an error
-// that holds an *Unverified. Codes: unavailable (something is missing or different: write again), and those of Fetch.
+// that holds an *UnverifiedError. Codes: unavailable (something is missing or different: write again), and those of Fetch.
 func (x *Index) Verify(ctx context.Context, target Target, want []Stored) error {
 	ids := make([]string, len(want))
 	for i, w := range want {
@@ -40,12 +40,12 @@ func (x *Index) Verify(ctx context.Context, target Target, want []Stored) error 
 	return nil
 }
 
-func compare(want, stored []Stored) *Unverified {
+func compare(want, stored []Stored) *UnverifiedError {
 	hashes := make(map[string]string, len(stored))
 	for _, s := range stored {
 		hashes[s.ID] = s.ChunkHash
 	}
-	diff := &Unverified{}
+	diff := &UnverifiedError{}
 	for _, w := range want {
 		switch hash, ok := hashes[w.ID]; {
 		case !ok:

@@ -142,7 +142,8 @@ func (h *Handler) embed(body []byte) answer {
 		data[i] = map[string]any{"object": "embedding", "index": i, "embedding": encode(Vector(text, dims), in.EncodingFormat)}
 	}
 	return answer{
-		http.StatusOK, map[string]any{
+		http.StatusOK,
+		map[string]any{
 			"object": "list", "data": data, "model": EmbedModel,
 			"usage": map[string]any{"prompt_tokens": tokens, "total_tokens": tokens},
 		},

@@ -49,7 +49,7 @@ func TestStatsCountWhatWasSeen(t *testing.T) {
 	if diff := cmp.Diff(want, server.Stats()); diff != "" {
 		t.Errorf("-want +got:\n%s", diff)
 	}
-	response, err := http.Get(strings.TrimSuffix(server.URL, "/v1") + modeltest.StatsPath) //nolint:noctx // the test ends it
+	response, err := http.Get(strings.TrimSuffix(server.URL, "/v1") + modeltest.StatsPath)
 	if err != nil {
 		t.Fatal(err)
 	}

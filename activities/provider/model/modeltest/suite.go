@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"math"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -101,7 +102,7 @@ func embedsWithinLimits(t *testing.T, target Target) {
 	}
 	embed(t, target, model.EmbedRequest{Model: target.Embedder, Inputs: inputs})
 	p := &model.Provider{Name: "target", Driver: target.Driver}
-	_, err = p.Embed(t.Context(), "acme", model.EmbedRequest{Model: target.Embedder, Inputs: append(inputs, "one more")})
+	_, err = p.Embed(t.Context(), "acme", model.EmbedRequest{Model: target.Embedder, Inputs: slices.Concat(inputs, []string{"one more"})})
 	if schemas.CodeOf(err) != schemas.Invalid {
 		t.Errorf("one input too many: %v, want code invalid", err)
 	}

@@ -65,8 +65,9 @@ func (d *Driver) completion(ctx context.Context, body []byte) (model.Response, e
 	}
 	choice := got.Choices[0]
 	resp := model.Response{
-		Text: choice.Message.Content, Model: got.Model, Fingerprint: got.SystemFingerprint, ID: got.ID,
-		Finish: finish(string(choice.FinishReason)),
+		Text: choice.Message.Content, Model: got.Model, ID: got.ID,
+		Fingerprint: got.SystemFingerprint, //nolint:staticcheck // deprecated at OpenAI, alive at servers of its protocol
+		Finish:      finish(choice.FinishReason),
 		Usage: schemas.Usage{
 			InputTokens: int(got.Usage.PromptTokens), OutputTokens: int(got.Usage.CompletionTokens),
 			CachedTokens: int(got.Usage.PromptTokensDetails.CachedTokens),

@@ -67,8 +67,10 @@ func TestFailures(t *testing.T) {
 		"503":                {modeltest.Failure{Status: 503, Header: after}, schemas.Unavailable, 7 * time.Second, ""},
 		"529":                {modeltest.Failure{Status: 529}, schemas.Unavailable, 0, ""},
 		"500":                {modeltest.Failure{Status: 500}, schemas.Unavailable, 0, ""},
-		"502 in HTML": {modeltest.Failure{Status: 502, Header: map[string]string{"Content-Type": "text/html"}, Body: "<html>Bad gateway"},
-			schemas.Unavailable, 0, "502"},
+		"502 in HTML": {
+			modeltest.Failure{Status: 502, Header: map[string]string{"Content-Type": "text/html"}, Body: "<html>Bad gateway"},
+			schemas.Unavailable, 0, "502",
+		},
 		"401":                 {modeltest.Failure{Status: 401, Body: said("invalid_api_key", "Incorrect API key provided: "+key)}, schemas.Unauthorized, 0, "key"},
 		"403":                 {modeltest.Failure{Status: 403}, schemas.Unauthorized, 0, ""},
 		"moderation":          {modeltest.Failure{Status: 403, Body: said("", "Your input was flagged by moderation")}, schemas.Refused, 0, ""},

@@ -58,7 +58,7 @@ func (s shard) answer(bm25 vector.BM25, query vector.Query) map[string]float64 {
 func (s shard) keyword(bm25 vector.BM25, query vector.Query) map[string]float64 {
 	counts, lengths, average := s.statistics()
 	scores := map[string]float64{}
-	for _, term := range strings.Fields(query.Terms) {
+	for term := range strings.FieldsSeq(query.Terms) {
 		containing := 0
 		for _, c := range counts {
 			if c[term] > 0 {

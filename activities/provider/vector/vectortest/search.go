@@ -3,6 +3,7 @@ package vectortest
 import (
 	"math"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -47,11 +48,11 @@ func keywordStatistics(t *testing.T, b *bench) {
 }
 
 func longText() string {
-	text := ""
+	var text strings.Builder
 	for range 200 {
-		text += "filler "
+		text.WriteString("filler ")
 	}
-	return text
+	return text.String()
 }
 
 func nearest(t *testing.T, b *bench) {

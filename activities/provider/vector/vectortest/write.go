@@ -84,11 +84,11 @@ func verify(t *testing.T, b *bench, one, two vector.Object) {
 	}
 	want[1].ChunkHash = "other"
 	err := b.index.Verify(t.Context(), b.here, append(want, vector.Stored{ID: id("absent")}))
-	var diff *vector.Unverified
+	var diff *vector.UnverifiedError
 	if !errors.As(err, &diff) {
-		t.Fatalf("Verify returned %v, want an *Unverified", err)
+		t.Fatalf("Verify returned %v, want an *UnverifiedError", err)
 	}
-	expected := vector.Unverified{Missing: []string{id("absent")}, Different: []string{two.ID}}
+	expected := vector.UnverifiedError{Missing: []string{id("absent")}, Different: []string{two.ID}}
 	if d := cmp.Diff(expected, *diff); d != "" {
 		t.Errorf("Verify (-want +got):\n%s", d)
 	}
@@ -170,7 +170,7 @@ func dimensions(t *testing.T, b *bench) {
 	wrong := object("two", "word", 1, 0)
 	err = b.index.Upsert(t.Context(), b.here, []vector.Object{wrong})
 	wantCode(t, "an object with another number of dimensions", err, schemas.Invalid)
-	var rejected *vector.Rejected
+	var rejected *vector.RejectedError
 	if !errors.As(err, &rejected) || len(rejected.Failures) != 1 || rejected.Failures[0].ID != wrong.ID {
 		t.Errorf("the error does not name the object: %v", err)
 	}

@@ -72,8 +72,7 @@ func failed(err error) error {
 
 // statusOf finds the HTTP status and the text of an answer; 0 if err is none.
 func statusOf(err error) (text string, code int) {
-	var own *statusError
-	if errors.As(err, &own) {
+	if own, ok := errors.AsType[*statusError](err); ok {
 		return own.body, own.status
 	}
 	var theirs *fault.WeaviateClientError
@@ -84,12 +83,12 @@ func statusOf(err error) (text string, code int) {
 }
 
 func byStatus(text string, code int, err error) error {
-	switch {
-	case code == http.StatusUnauthorized, code == http.StatusForbidden:
+	switch code {
+	case http.StatusUnauthorized, http.StatusForbidden:
 		return schemas.Wrap(schemas.Unauthorized, err, badKey)
-	case code == http.StatusTooManyRequests:
+	case http.StatusTooManyRequests:
 		return schemas.Wrap(schemas.RateLimited, err, "Weaviate is too busy")
-	case code == http.StatusBadGateway, code == http.StatusServiceUnavailable, code == http.StatusGatewayTimeout:
+	case http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
 		return schemas.Wrap(schemas.Unavailable, err, unreachable)
 	}
 	if coded := byPhrase(text, err); coded != nil {
@@ -138,8 +137,7 @@ func byTransport(err error) error {
 	if errors.As(err, &theirs) && theirs.DerivedFromError != nil {
 		return failed(theirs.DerivedFromError)
 	}
-	var network net.Error
-	if errors.As(err, &network) {
+	if network, ok := errors.AsType[net.Error](err); ok {
 		if network.Timeout() {
 			return schemas.Wrap(schemas.Deadline, err, "the search index took longer than allowed")
 		}

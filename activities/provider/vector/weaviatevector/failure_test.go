@@ -96,7 +96,7 @@ func TestDown(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer driver.Close() //nolint:errcheck // nothing was connected
+	defer driver.Close()
 	index := vector.New(driver)
 	target := vector.Target{Class: "Docs_v1", Tenant: "alice"}
 	query := vector.Query{Mode: schemas.Keyword, Terms: "x", Limit: 1}
@@ -137,7 +137,7 @@ func stand(t *testing.T, s *standIn, config Config) *Driver {
 	}
 	server := grpc.NewServer()
 	pb.RegisterWeaviateServer(server, s)
-	go server.Serve(listener) //nolint:errcheck // ends with Stop
+	go server.Serve(listener)
 	t.Cleanup(server.Stop)
 	config.URL, config.GRPC = web.URL, listener.Addr().String()
 	driver, err := Open(config)
@@ -158,9 +158,9 @@ func TestUpsertFindsEveryRefusal(t *testing.T) {
 	}}, Config{})
 	objects := []vector.Object{{ID: "a"}, {ID: "b"}, {ID: "c"}}
 	err := driver.Upsert(t.Context(), vector.Target{Class: "Docs_v1", Tenant: "alice"}, objects)
-	var rejected *vector.Rejected
+	var rejected *vector.RejectedError
 	if !errors.As(err, &rejected) || len(rejected.Failures) != 2 || rejected.Failures[0].ID != "b" || rejected.Failures[1].ID != "c" {
-		t.Fatalf("got %v, want a *Rejected with b and c", err)
+		t.Fatalf("got %v, want a *RejectedError with b and c", err)
 	}
 	if code := schemas.CodeOf(err); code != schemas.OverBudget {
 		t.Errorf("code %s, want %s", code, schemas.OverBudget)

@@ -39,11 +39,10 @@ func (d *Driver) Fetch(ctx context.Context, target vector.Target, ids []string) 
 func (d *Driver) Search(ctx context.Context, target vector.Target, query vector.Query) ([]vector.Found, error) {
 	ctx, cancel := d.call(ctx)
 	defer cancel()
-	request := ask(target, returned...)
-	request.Filters = filters(query.Filter)
-	request.Limit = uint32(query.Limit) //nolint:gosec // vector.Index bounds it
-	aim(request, query)
-	reply, err := d.grpc.Search(ctx, request)
+	if query.Mode == schemas.Hybrid {
+		return d.hybrid(ctx, target, query)
+	}
+	reply, err := d.grpc.Search(ctx, searching(target, query, returned...))
 	if err != nil {
 		return nil, failed(err)
 	}
@@ -52,12 +51,16 @@ func (d *Driver) Search(ctx context.Context, target vector.Target, query vector.
 		if found[i].Object, err = decode(r); err != nil {
 			return nil, err
 		}
-		found[i].Score = float64(r.GetMetadata().GetScore())
-		if query.Mode == schemas.Vector {
-			found[i].Score = 1 - float64(r.GetMetadata().GetDistance())
-		}
+		found[i].Score = scoreOf(r, query.Mode)
 	}
 	return found, nil
+}
+
+func scoreOf(result *pb.SearchResult, mode schemas.SearchMode) float64 {
+	if mode == schemas.Vector {
+		return 1 - float64(result.GetMetadata().GetDistance())
+	}
+	return float64(result.GetMetadata().GetScore())
 }
 
 // ask begins a request that returns properties. The flags choose the present form of the answer.
@@ -67,24 +70,23 @@ func ask(target vector.Target, properties ...string) *pb.SearchRequest {
 		Tenant:      target.Tenant,
 		Properties:  &pb.PropertiesRequest{NonRefProperties: properties},
 		Metadata:    &pb.MetadataRequest{Uuid: true, Score: true, Distance: true},
-		Uses_123Api: true,
-		Uses_125Api: true,
+		Uses_123Api: true, //nolint:staticcheck // deprecated, and still what tells a server of 1.35 the form
+		Uses_125Api: true, //nolint:staticcheck // as above
 		Uses_127Api: true,
 	}
 }
 
-func aim(request *pb.SearchRequest, query vector.Query) {
-	switch query.Mode {
-	case schemas.Keyword:
+// searching is a search by keyword or by vector for objects with these properties.
+func searching(target vector.Target, query vector.Query, properties ...string) *pb.SearchRequest {
+	request := ask(target, properties...)
+	request.Filters = filters(query.Filter)
+	request.Limit = uint32(query.Limit) //nolint:gosec // vector.Index bounds it
+	if query.Mode == schemas.Keyword {
 		request.Bm25Search = &pb.BM25{Query: query.Terms, Properties: []string{weaviate.Terms}}
-	case schemas.Vector:
+	} else {
 		request.NearVector = &pb.NearVector{VectorBytes: littleEndian(query.Vector)}
-	case schemas.Hybrid:
-		request.HybridSearch = &pb.Hybrid{
-			Query: query.Terms, Properties: []string{weaviate.Terms}, VectorBytes: littleEndian(query.Vector),
-			Alpha: float32(query.Alpha), FusionType: pb.Hybrid_FUSION_TYPE_RELATIVE_SCORE,
-		}
 	}
+	return request
 }
 
 // Status implements [vector.Driver]. It counts first: that loads a shard that is still on disk, whose queue would read 0.
@@ -118,7 +120,7 @@ func counted(data map[string]models.JSONObject, class string) (int, error) {
 			Meta struct {
 				Count int `json:"count"`
 			} `json:"meta"`
-		}
+		} `json:"Aggregate"`
 	}
 	raw, err := json.Marshal(data)
 	if err == nil {

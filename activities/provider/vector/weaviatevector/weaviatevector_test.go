@@ -45,11 +45,11 @@ func (d *tidyDriver) Ensure(ctx context.Context, spec vector.Spec) error {
 
 func (d *tidyDriver) clean(t *testing.T) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	for spec := range d.made {
-		_ = d.rest.do(ctx, http.MethodDelete, "/aliases/"+spec.Alias, nil, nil) //nolint:errcheck // may be gone
-		_ = d.client.Schema().ClassDeleter().WithClassName(spec.Class).Do(ctx)  //nolint:errcheck // may be gone
+		_ = d.rest.do(ctx, http.MethodDelete, "/aliases/"+spec.Alias, nil, nil)
+		_ = d.client.Schema().ClassDeleter().WithClassName(spec.Class).Do(ctx)
 	}
 	if err := d.Close(); err != nil {
 		t.Error(err)
