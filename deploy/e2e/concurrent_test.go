@@ -14,7 +14,8 @@ import (
 const soon = time.Minute
 
 // testTwoAtOnce starts ingestions of one collection while one is held up at the model.
-func testTwoAtOnce(t *testing.T, h *house) {
+func (h *house) testTwoAtOnce(t *testing.T) {
+	t.Parallel()
 	u := h.admin()
 	release := h.models.hold("bittern")
 	defer release()
@@ -46,7 +47,8 @@ func testTwoAtOnce(t *testing.T, h *house) {
 }
 
 // testInterrupt interrupts the command line and requires that the ingestion goes on, and that the user is told how to follow it.
-func testInterrupt(t *testing.T, h *house) {
+func (h *house) testInterrupt(t *testing.T) {
+	t.Parallel()
 	u := h.admin()
 	release := h.models.hold("avocet")
 	defer release()
@@ -79,7 +81,8 @@ func testInterrupt(t *testing.T, h *house) {
 }
 
 // testCancel cancels an ingestion under way and ingests again.
-func testCancel(t *testing.T, h *house) {
+func (h *house) testCancel(t *testing.T) {
+	t.Parallel()
 	u := h.admin()
 	release := h.models.hold("godwit")
 	defer release()

@@ -14,7 +14,8 @@ import (
 )
 
 // testFirstPath is what a newcomer does: ingest, search, ask, and ingest again after changes.
-func testFirstPath(t *testing.T, h *house) {
+func (h *house) testFirstPath(t *testing.T) {
+	t.Parallel()
 	u := h.admin()
 	root := lighthouse(t)
 	settings := []string{"--embedder", "openai/test-embed", "--chunk-tokens", "48", "--overlap-tokens", "0"}
@@ -51,6 +52,7 @@ func testFirstPath(t *testing.T, h *house) {
 
 // testFindings requires that each format is found by something that stands in it.
 func testFindings(t *testing.T, u user) {
+	t.Helper()
 	hasFields(t, u.run(t, "search", "Fresnel lens", "-c", "lighthouse", "--json"), "hits", "hits[].rank", "hits[].score",
 		"hits[].document", "hits[].title", "hits[].section", "hits[].chunk", "hits[].text")
 	for _, search := range []struct{ query, document, section string }{
@@ -83,6 +85,7 @@ func testFindings(t *testing.T, u user) {
 
 // testAnswer requires that an answer's citations hold.
 func testAnswer(t *testing.T, u user) {
+	t.Helper()
 	text := u.run(t, "ask", "How many prisms does the Fresnel lens have?", "-c", "lighthouse", "--model", "openai/test-chat", "--json")
 	hasFields(t, text, "run_id", "answer", "citations", "citations[].index", "citations[].document", "citations[].section",
 		"citations[].chunk", "citations[].quote", "model", "usage", "latency_ms")
@@ -108,6 +111,7 @@ func testAnswer(t *testing.T, u user) {
 
 // testSecondIngestion requires that nothing is paid and nothing written where nothing changed.
 func testSecondIngestion(t *testing.T, u user, root string, settings []string) {
+	t.Helper()
 	calls := len(u.models.history())
 	second := u.ingest(t, "lighthouse", root, settings...)
 	if second.Documents.Unchanged != 6 || second.Documents.Quarantined != 1 || second.Embedding != (schemas.Embedding{}) || len(second.Quarantine) != 1 {
@@ -116,7 +120,7 @@ func testSecondIngestion(t *testing.T, u user, root string, settings []string) {
 	if now := len(u.models.history()); now != calls {
 		t.Errorf("the second ingestion made %d embedding calls", now-calls)
 	}
-	got := activities(history(t, u.house, second.WorkflowID, ""))
+	got := activities(history(t, u.house, second.WorkflowID))
 	if diff := cmp.Diff(map[string]int{schemas.PlanIngest.Name(): 1, schemas.FinishIngest.Name(): 1}, got); diff != "" {
 		t.Errorf("activities of the second ingestion (-want +got):\n%s", diff)
 	}
@@ -124,6 +128,7 @@ func testSecondIngestion(t *testing.T, u user, root string, settings []string) {
 
 // testChangedLine changes one line and requires that no chunk is embedded but the one that it stands in.
 func testChangedLine(t *testing.T, u user, root string) {
+	t.Helper()
 	path := filepath.Join(root, "keeper.md")
 	before, err := os.ReadFile(path)
 	if err != nil {
@@ -150,6 +155,7 @@ func testChangedLine(t *testing.T, u user, root string) {
 
 // testDeletedFile removes a file and requires that it is found no more.
 func testDeletedFile(t *testing.T, u user, root string) {
+	t.Helper()
 	if err := os.Remove(filepath.Join(root, "rules.rst")); err != nil {
 		t.Fatal(err)
 	}

@@ -8,11 +8,11 @@ import (
 	"google.golang.org/protobuf/proto"
 )
 
-// history reads the whole history of a workflow; an empty run is the latest.
-func history(t *testing.T, h *house, workflow, run string) *historypb.History {
+// history reads the whole history of the latest run of a workflow.
+func history(t *testing.T, h *house, workflow string) *historypb.History {
 	t.Helper()
 	found := &historypb.History{}
-	events := h.temporal(t).GetWorkflowHistory(t.Context(), workflow, run, false, enumspb.HISTORY_EVENT_FILTER_TYPE_ALL_EVENT)
+	events := h.temporal(t).GetWorkflowHistory(t.Context(), workflow, "", false, enumspb.HISTORY_EVENT_FILTER_TYPE_ALL_EVENT)
 	for events.HasNext() {
 		event, err := events.Next()
 		if err != nil {

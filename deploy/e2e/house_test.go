@@ -14,12 +14,13 @@ import (
 	"time"
 
 	sdk "go.temporal.io/sdk/client"
-	"go.temporal.io/sdk/log"
 	"go.uber.org/zap"
 
 	"github.com/tenuto-dev/tenuto/activities/provider/blob"
 	"github.com/tenuto-dev/tenuto/activities/provider/blob/s3blob"
 	"github.com/tenuto-dev/tenuto/activities/provider/model/modeltest"
+	"github.com/tenuto-dev/tenuto/activities/provider/vector"
+	"github.com/tenuto-dev/tenuto/activities/provider/vector/weaviatevector"
 	"github.com/tenuto-dev/tenuto/worker/telemetry"
 )
 
@@ -208,7 +209,7 @@ func (h *house) startWorker(t *testing.T) {
 
 // environment is what every program may know of the caller's.
 func (h *house) environment() []string {
-	return []string{"PATH=" + os.Getenv("PATH"), "HOME=" + h.dir, "TMPDIR=" + os.TempDir()} //nolint:usetesting // the programs clean up themselves
+	return []string{"PATH=" + os.Getenv("PATH"), "HOME=" + h.dir, "TMPDIR=" + os.TempDir()}
 }
 
 // url is where the gateway answers.
@@ -217,7 +218,7 @@ func (h *house) url() string { return "http://" + loopback(h.ports.gateway) }
 // temporal connects to Temporal for the time of the test.
 func (h *house) temporal(t *testing.T) sdk.Client {
 	t.Helper()
-	var quiet log.Logger = telemetry.Temporal(zap.NewNop())
+	quiet := telemetry.Temporal(zap.NewNop())
 	c, err := sdk.DialContext(t.Context(), sdk.Options{HostPort: loopback(h.ports.temporal), Logger: quiet})
 	if err != nil {
 		t.Fatal(err)
@@ -236,4 +237,17 @@ func (h *house) store(t *testing.T) *blob.Store {
 		t.Fatal(err)
 	}
 	return blob.New(driver)
+}
+
+// index opens the search index as the platform does.
+func (h *house) index(t *testing.T) *vector.Index {
+	t.Helper()
+	driver, err := weaviatevector.Open(weaviatevector.Config{
+		URL: "http://" + loopback(h.ports.weaviate), GRPC: loopback(h.ports.weaviateGRPC), APIKey: h.keys.WeaviateAPIKey,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = driver.Close() })
+	return vector.New(driver)
 }

@@ -1,14 +1,16 @@
 package e2e
 
 import (
-	"bytes"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/tenuto-dev/tenuto/activities/provider/blob"
+	"github.com/tenuto-dev/tenuto/activities/provider/vector"
 	"github.com/tenuto-dev/tenuto/schemas"
 )
 
@@ -27,7 +29,11 @@ type manifest struct {
 func sameAsManifests(t *testing.T, h *house, tenant, collection string, want int) {
 	t.Helper()
 	named := manifestChunks(t, h, tenant, collection)
-	held := indexedChunks(t, h, tenant, schemas.ClassName(collection, 1))
+	target := vector.Target{Class: schemas.ClassName(collection, 1), Tenant: tenant}
+	if found, err := h.index(t).Fetch(t.Context(), target, slices.Collect(maps.Keys(named))); err != nil || len(found) != len(named) {
+		t.Errorf("%s: a filter finds %d of %d chunks: %v", collection, len(found), len(named), err)
+	}
+	held := indexedChunks(t, h, target)
 	if want >= 0 && len(named) != want {
 		t.Errorf("the manifests of %s name %d chunks, want %d", collection, len(named), want)
 	}
@@ -76,13 +82,13 @@ func manifestChunks(t *testing.T, h *house, tenant, collection string) map[strin
 	return ids
 }
 
-// indexedChunks lists a tenant's objects of a class page by page.
-func indexedChunks(t *testing.T, h *house, tenant, class string) map[string]bool {
+// indexedChunks lists a tenant's objects of a class page by page, as they are stored: no filter is asked.
+func indexedChunks(t *testing.T, h *house, target vector.Target) map[string]bool {
 	t.Helper()
 	const page = 1000
 	ids, after := map[string]bool{}, ""
 	for {
-		address := fmt.Sprintf("http://%s/v1/objects?class=%s&tenant=%s&limit=%d&after=%s", loopback(h.ports.weaviate), class, tenant, page, after)
+		address := fmt.Sprintf("http://%s/v1/objects?class=%s&tenant=%s&limit=%d&after=%s", loopback(h.ports.weaviate), target.Class, target.Tenant, page, after)
 		request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, address, nil)
 		if err != nil {
 			t.Fatal(err)
@@ -96,7 +102,7 @@ func indexedChunks(t *testing.T, h *house, tenant, class string) map[string]bool
 		err = json.NewDecoder(response.Body).Decode(&found)
 		response.Body.Close()
 		if err != nil || response.StatusCode != http.StatusOK {
-			t.Fatalf("listing %s: %s, %v", class, response.Status, err)
+			t.Fatalf("listing %s: %s, %v", target.Class, response.Status, err)
 		}
 		for _, object := range found.Objects {
 			ids[object.ID] = true
@@ -106,34 +112,4 @@ func indexedChunks(t *testing.T, h *house, tenant, class string) map[string]bool
 			return ids
 		}
 	}
-}
-
-// filtered counts a tenant's objects of a class that a filter on their source finds, which is by the inverted index.
-func filtered(t *testing.T, h *house, tenant, class, source string) int {
-	t.Helper()
-	query := fmt.Sprintf(`{Aggregate{%s(tenant:%q,where:{path:["source"],operator:Equal,valueText:%q}){meta{count}}}}`, class, tenant, source)
-	body, err := json.Marshal(map[string]string{"query": query})
-	if err != nil {
-		t.Fatal(err)
-	}
-	request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://"+loopback(h.ports.weaviate)+"/v1/graphql", bytes.NewReader(body))
-	if err != nil {
-		t.Fatal(err)
-	}
-	request.Header.Set("Authorization", "Bearer "+h.keys.WeaviateAPIKey)
-	request.Header.Set("Content-Type", "application/json")
-	response, err := http.DefaultClient.Do(request)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer response.Body.Close()
-	var found struct {
-		Data struct {
-			Aggregate map[string][]struct{ Meta struct{ Count int } }
-		}
-	}
-	if err := json.NewDecoder(response.Body).Decode(&found); err != nil || len(found.Data.Aggregate[class]) != 1 {
-		t.Fatalf("counting %s: %s, %v", class, response.Status, err)
-	}
-	return found.Data.Aggregate[class][0].Meta.Count
 }

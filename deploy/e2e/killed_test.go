@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"github.com/tenuto-dev/tenuto/activities/provider/model/modeltest"
-	"github.com/tenuto-dev/tenuto/schemas"
 	"github.com/tenuto-dev/tenuto/starter/gateway/rest"
 )
 
@@ -45,9 +44,6 @@ func TestKilled(t *testing.T) {
 	}
 	chunks := found.Report.Chunks.Total
 	sameAsManifests(t, h, "default", "killed", chunks)
-	if n := filtered(t, h, "default", schemas.ClassName("killed", 1), found.Source); n != chunks {
-		t.Errorf("a filter finds %d of %d chunks", n, chunks)
-	}
 	foundByKeyword(t, u, corpus)
 	paidOnce(t, h.models.history(), kills)
 	if second := u.ingest(t, "killed", corpus); second.Documents.Unchanged != size || second.Embedding.Inputs != 0 {
@@ -99,11 +95,16 @@ func foundByKeyword(t *testing.T, u user, corpus string) {
 	path := filepath.Join(t.TempDir(), "queries.jsonl")
 	write(t, path, queries.String())
 	found := decode[rest.Found](t, u.run(t, "search", "--queries", path, "-c", "killed", "--mode", "keyword", "--limit", "5", "--json"))
+	short := 0
 	for _, result := range found.Results {
+		if len(result.Hits) < 5 {
+			short++
+		}
 		if !slices.Contains(documents(result.Hits), result.ID) {
 			t.Errorf("document %s is not found by the words that it begins with", result.ID)
 		}
 	}
+	t.Logf("%d of %d searches found fewer than 5 chunks", short, len(found.Results))
 }
 
 // plannedKills spreads four kills of the worker, three of everything and three of Weaviate at random over the work.

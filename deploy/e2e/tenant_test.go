@@ -12,7 +12,8 @@ import (
 )
 
 // testKeys tries missing, wrong, weak and revoked keys.
-func testKeys(t *testing.T, h *house) {
+func (h *house) testKeys(t *testing.T) {
+	t.Parallel()
 	root := folder(t, "keys", map[string]string{"a.txt": "The dunlin feeds at the tide line.\n"})
 	wrong := "tnt_" + digits(6) + "_" + digits(32)
 	stolenID := h.keys.APIKey[:len("tnt_000000000000_")] + digits(32)
@@ -41,7 +42,8 @@ func testKeys(t *testing.T, h *house) {
 }
 
 // testTenants requires that a tenant reaches nothing of another's, whichever way it tries.
-func testTenants(t *testing.T, h *house) {
+func (h *house) testTenants(t *testing.T) {
+	t.Parallel()
 	a, b := h.tenant(t, "acme"), h.tenant(t, "bolt")
 	root := folder(t, "private", map[string]string{"plan.md": "# Plan\n\nThe merger with Osprey is announced in March.\n"})
 	own := folder(t, "own", map[string]string{"note.md": "# Note\n\nThe canteen serves soup.\n"})
@@ -63,6 +65,7 @@ func testTenants(t *testing.T, h *house) {
 
 // testStranger requires that to a tenant without such a collection there is none.
 func testStranger(t *testing.T, b user, theirs rest.Ingestion, run string) {
+	t.Helper()
 	if text := b.run(t, "collections", "list", "--json"); strings.Contains(strings.ToLower(text), "private") {
 		t.Errorf("the list of collections tells: %s", text)
 	}
@@ -70,9 +73,13 @@ func testStranger(t *testing.T, b user, theirs rest.Ingestion, run string) {
 		t.Errorf("the list of ingestions tells: %s", text)
 	}
 	for _, args := range [][]string{
-		{"search", "merger", "-c", "private"}, {"search", "merger", "-c", "Private", "--mode", "keyword"},
-		{"ask", "When is the merger?", "-c", "private"}, {"collections", "show", "private"},
-		{"ingestions", "show", "private"}, {"ingestions", "show", "private", theirs.Ingestion}, {"ingestions", "show", "private", theirs.RunID},
+		{"search", "merger", "-c", "private"},
+		{"search", "merger", "-c", "Private", "--mode", "keyword"},
+		{"ask", "When is the merger?", "-c", "private"},
+		{"collections", "show", "private"},
+		{"ingestions", "show", "private"},
+		{"ingestions", "show", "private", theirs.Ingestion},
+		{"ingestions", "show", "private", theirs.RunID},
 		{"ingestions", "cancel", "private", theirs.RunID},
 	} {
 		if out := b.try(t, append(args, "--json")...); out.status == 0 || strings.Contains(out.stdout+out.stderr, "Osprey") {
@@ -86,6 +93,7 @@ func testStranger(t *testing.T, b user, theirs rest.Ingestion, run string) {
 
 // testNamesake requires that a collection of the same name answers from its tenant's own documents only.
 func testNamesake(t *testing.T, b user) {
+	t.Helper()
 	for _, mode := range []string{"hybrid", "keyword", "vector"} {
 		for _, hit := range b.search(t, "private", "merger Osprey March", "--mode", mode, "--limit", "100") {
 			if hit.Document != "note.md" || strings.Contains(hit.Text, "Osprey") {
@@ -102,6 +110,7 @@ func testNamesake(t *testing.T, b user) {
 // testOthersContents requires that knowing the hash of another's content, pack or snapshot opens nothing: a listing of it is asked
 // for the content itself, and what a caller adds to a listing is not believed.
 func testOthersContents(t *testing.T, a, b user, path string) {
+	t.Helper()
 	listed := listedFile(t, path)
 	for _, collection := range []string{"private", "thief"} {
 		body, err := json.Marshal(map[string]any{"source": "private", "documents": []any{listed}})

@@ -1,0 +1,165 @@
+package workflows_test
+
+import (
+	"compress/gzip"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	enumspb "go.temporal.io/api/enums/v1"
+	historypb "go.temporal.io/api/history/v1"
+	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/worker"
+	"go.temporal.io/sdk/workflow"
+	"go.uber.org/zap"
+
+	"github.com/tenuto-dev/tenuto/schemas"
+	"github.com/tenuto-dev/tenuto/worker/telemetry"
+	"github.com/tenuto-dev/tenuto/workflows"
+	"github.com/tenuto-dev/tenuto/workflows/step"
+)
+
+// recorded lists the histories that deploy/e2e recorded from released code.
+func recorded(t *testing.T) []string {
+	t.Helper()
+	paths, err := filepath.Glob(filepath.Join("testdata", "replay", "*.json.gz"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(paths) == 0 {
+		t.Fatal("testdata/replay holds no histories; TestRecord of deploy/e2e makes them")
+	}
+	return paths
+}
+
+func readHistory(t *testing.T, path string) *historypb.History {
+	t.Helper()
+	file, err := os.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	unpacked, err := gzip.NewReader(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	history, err := client.HistoryFromJSON(unpacked, client.HistoryJSONOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return history
+}
+
+// replay runs the registered workflows over a recorded history.
+func replay(t *testing.T, path string, register func(workflows.Registry)) error {
+	t.Helper()
+	replayer := worker.NewWorkflowReplayer()
+	register(replayer)
+	return replayer.ReplayWorkflowHistory(telemetry.Temporal(zap.NewNop()), readHistory(t, path))
+}
+
+// TestReplay requires that the workflows still decide what they decided when the histories were recorded.
+func TestReplay(t *testing.T) {
+	t.Parallel()
+	seen := map[string]bool{}
+	for _, path := range recorded(t) {
+		name, _, _ := strings.Cut(filepath.Base(path), "-")
+		seen[name] = true
+		t.Run(filepath.Base(path), func(t *testing.T) {
+			t.Parallel()
+			if err := replay(t, path, workflows.Register); err != nil {
+				t.Errorf("%v\nRunning workflows would break: keep the old decision behind workflow.GetVersion.", err)
+			}
+		})
+	}
+	for _, name := range []string{schemas.Ingest.Name(), schemas.IngestShard.Name(), schemas.Chain.Name(), schemas.Drop.Name()} {
+		if !seen[name] {
+			t.Errorf("no history of workflow %s is recorded", name)
+		}
+	}
+}
+
+// nondeterminism is the SDK's code for a workflow that decides otherwise than its history says.
+const nondeterminism = "TMPRL1100"
+
+// TestReplayFindsChanges replays with workflows that were altered on purpose, to know that the net holds.
+func TestReplayFindsChanges(t *testing.T) {
+	t.Parallel()
+	for _, altered := range []struct {
+		fixture  string
+		register func(workflows.Registry)
+	}{
+		{"Ingest-recovered.json.gz", func(r workflows.Registry) { alter(r, schemas.Ingest, ingestWithoutEmbedding) }},
+		{"Chain-ask.json.gz", func(r workflows.Registry) { alter(r, schemas.Chain, chainThatRecordsFirst) }},
+	} {
+		t.Run(altered.fixture, func(t *testing.T) {
+			t.Parallel()
+			err := replay(t, filepath.Join("testdata", "replay", altered.fixture), altered.register)
+			if err == nil || !strings.Contains(err.Error(), nondeterminism) {
+				t.Errorf("an altered workflow replays with error %v, want %s", err, nondeterminism)
+			}
+		})
+	}
+}
+
+// TestRecordedHistoriesTellWhatTheyShould guards the fixtures themselves: each scenario must be in its history.
+func TestRecordedHistoriesTellWhatTheyShould(t *testing.T) {
+	t.Parallel()
+	count := func(name string, kind enumspb.EventType) int {
+		n := 0
+		for _, event := range readHistory(t, filepath.Join("testdata", "replay", name+".json.gz")).GetEvents() {
+			if event.GetEventType() == kind {
+				n++
+			}
+		}
+		return n
+	}
+	if n := count("Ingest-fanout", enumspb.EVENT_TYPE_CHILD_WORKFLOW_EXECUTION_COMPLETED); n < 3 {
+		t.Errorf("Ingest-fanout has %d children, want 3 or more", n)
+	}
+	if n := count("Ingest-canceled", enumspb.EVENT_TYPE_WORKFLOW_EXECUTION_CANCELED); n != 1 {
+		t.Errorf("Ingest-canceled is not canceled")
+	}
+	retried := false
+	for _, event := range readHistory(t, filepath.Join("testdata", "replay", "Ingest-recovered.json.gz")).GetEvents() {
+		started := event.GetActivityTaskStartedEventAttributes()
+		retried = retried || started.GetAttempt() > 1 && started.GetLastFailure() != nil
+	}
+	if !retried {
+		t.Error("no activity of Ingest-recovered failed and recovered")
+	}
+}
+
+func alter[In, Out any](r workflows.Registry, contract schemas.Workflow[In, Out], fn func(workflow.Context, In) (Out, error)) {
+	r.RegisterWorkflowWithOptions(fn, workflow.RegisterOptions{Name: contract.Name()})
+}
+
+// ingestWithoutEmbedding publishes what was never embedded.
+func ingestWithoutEmbedding(ctx workflow.Context, in schemas.IngestRequest) (schemas.IngestReport, error) {
+	plan, err := step.Do(ctx, step.Bulk, schemas.PlanIngest, in, "")
+	if err != nil {
+		return schemas.IngestReport{}, err
+	}
+	for _, bucket := range plan.Inline {
+		prepared, err := step.Do(ctx, step.Bulk, schemas.PrepareBucket, schemas.BucketRequest{Snapshot: in.Snapshot, Bucket: bucket, Recipe: plan.Recipe}, "")
+		if err != nil {
+			return schemas.IngestReport{}, err
+		}
+		if _, err := step.Do(ctx, step.Bulk, schemas.PublishBucket, schemas.PublishRequest{Prepared: prepared.Prepared}, ""); err != nil {
+			return schemas.IngestReport{}, err
+		}
+	}
+	out, err := step.Do(ctx, step.Bulk, schemas.FinishIngest, schemas.FinishRequest{Ingest: in, Plan: plan}, "")
+	return out.Report, err
+}
+
+// chainThatRecordsFirst writes the record before there is anything to record.
+func chainThatRecordsFirst(ctx workflow.Context, in schemas.ChainRequest) (schemas.RunOutcome, error) {
+	out, err := step.DoLocal(ctx, step.Interactive, schemas.RecordRun, schemas.RecordRequest{Tenant: in.Tenant, RunID: in.RunID}, "")
+	if err != nil {
+		return schemas.RunOutcome{}, err
+	}
+	_, err = step.DoLocal(ctx, step.Interactive, schemas.Retrieve, schemas.RetrieveRequest{Tenant: in.Tenant, RunID: in.RunID}, "")
+	return out, err
+}
