@@ -228,7 +228,7 @@ func (f *finishing) close(ctx context.Context, lost int) (schemas.FinishOutcome,
 	}
 	report := schemas.IngestReport{
 		WorkflowID: schemas.IngestID(in.Tenant, in.Collection), Ingestion: in.Ingestion, IngestTotals: f.in.Totals,
-		Seconds: float64(f.in.Now-f.in.Start) / 1000,
+		Seconds: float64(time.Now().UnixMilli()-f.in.Start) / 1000, // waiting for the index belongs to it
 	}
 	if len(f.quarantined) > 0 {
 		slices.SortFunc(f.quarantined, func(a, b schemas.Quarantined) int { return strings.Compare(a.Document, b.Document) })

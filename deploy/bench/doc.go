@@ -16,7 +16,8 @@
 // the ingestion made: same properties, same vectors) into a new class of the same definition in the same Weaviate, by its Go client over
 // gRPC, 200 a batch, four batches at once, until every object counts and every vector is indexed. Both run in turn, into fresh
 // classes, with every text changed from round to round so that no recorded vector is used again. The ratio is the median over
-// the rounds. What the embedder costs is reported beside it, as the time that the same texts take on one core.
+// the rounds. Beside it stand the time that the embedder takes for the same texts on one core, and the ratio of a second ingestion of
+// the same file into another collection, which finds every vector recorded and so has its embeddings free.
 //
 // memory: resident memory of worker and gateway, one process, its peak (VmHWM) and what it settles at (VmRSS), after 500
 // documents of 60 words and after 50,000. The bound is on the growth of the peak, in MB: memory must not follow the input. The history of

@@ -59,7 +59,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 }
 
 func exitStatus(err error, stderr io.Writer) int {
-	var ended commandEnded
+	var ended exitError
 	switch {
 	case err == nil:
 		return 0

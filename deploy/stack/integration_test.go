@@ -76,7 +76,7 @@ func up(t *testing.T, dir string, p ports) upStack {
 }
 
 // TestLifeOfAStack takes one data folder through start, use, stop, start, kill and start again.
-func TestLifeOfAStack(t *testing.T) {
+func TestLifeOfAStack(t *testing.T) { //nolint:tparallel // its parts follow one another on one data folder
 	t.Parallel()
 	needServers(t)
 	dir := t.TempDir()
@@ -87,16 +87,16 @@ func TestLifeOfAStack(t *testing.T) {
 
 	s := up(t, dir, p)
 	s.writeData(t)
-	t.Run("s3", s.testS3)
-	t.Run("weaviate wants its key", s.testWeaviateAuth)
-	t.Run("temporal namespace", s.testNamespace)
-	t.Run("ui", s.testUI)
-	t.Run("loopback only", s.testListeners)
-	t.Run("one user", func(t *testing.T) { testSecondUp(t, dir, p) })
+	t.Run("s3", s.testS3) //nolint:paralleltest // as above
+	t.Run("weaviate wants its key", s.testWeaviateAuth) //nolint:paralleltest // as above
+	t.Run("temporal namespace", s.testNamespace) //nolint:paralleltest // as above
+	t.Run("ui", s.testUI) //nolint:paralleltest // as above
+	t.Run("loopback only", s.testListeners) //nolint:paralleltest // as above
+	t.Run("one user", func(t *testing.T) { testSecondUp(t, dir, p) }) //nolint:paralleltest // as above
 	s.interrupt(t)
 
 	s = up(t, dir, p)
-	t.Run("data after restart", s.readData)
+	t.Run("data after restart", s.readData) //nolint:paralleltest // as above
 	children := s.children(t)
 	if len(children) == 0 {
 		t.Error("found no child process; Weaviate should be one")
@@ -108,7 +108,7 @@ func TestLifeOfAStack(t *testing.T) {
 	})
 
 	s = up(t, dir, p)
-	t.Run("data after kill", s.readData)
+	t.Run("data after kill", s.readData) //nolint:paralleltest // as above
 	for _, pid := range s.children(t) {
 		_ = syscall.Kill(pid, syscall.SIGKILL)
 	}

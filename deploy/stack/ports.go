@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -54,7 +55,7 @@ func freePorts(n int) ([]int, error) {
 	chosen := make([]int, 0, n)
 	for range 1000 {
 		port := lowestFreePort + rand.IntN(highestFreePort-lowestFreePort+1)
-		listener, err := net.Listen("tcp", loopback(port))
+		listener, err := new(net.ListenConfig).Listen(context.Background(), "tcp", loopback(port))
 		if err != nil {
 			continue
 		}
@@ -67,7 +68,7 @@ func freePorts(n int) ([]int, error) {
 }
 
 func isFree(port int) bool {
-	listener, err := net.Listen("tcp", loopback(port))
+	listener, err := new(net.ListenConfig).Listen(context.Background(), "tcp", loopback(port))
 	if err != nil {
 		return false
 	}

@@ -21,10 +21,10 @@ type runCommand struct {
 	Command []string `arg:"" passthrough:"" help:"The command and its arguments, after --."`
 }
 
-// commandEnded is the exit status that run passes on.
-type commandEnded int
+// exitError is the exit status that run passes on.
+type exitError int
 
-func (s commandEnded) Error() string { return fmt.Sprintf("the command ended with status %d", int(s)) }
+func (s exitError) Error() string { return fmt.Sprintf("the command ended with status %d", int(s)) }
 
 // Run starts the stack, runs the command, stops the stack and removes its data.
 func (c runCommand) Run(ctx context.Context, con console) (err error) {
@@ -48,7 +48,7 @@ func (c runCommand) Run(ctx context.Context, con console) (err error) {
 	defer s.close()
 	if err := s.start(ctx, console{out: con.err, err: con.err}); err != nil {
 		if ctx.Err() != nil {
-			return commandEnded(128 + int(syscall.SIGINT))
+			return exitError(128 + int(syscall.SIGINT))
 		}
 		return err
 	}
@@ -60,7 +60,7 @@ func (c runCommand) command(dir string, env map[string]string) *exec.Cmd {
 	if args[0] == "--" {
 		args = args[1:]
 	}
-	cmd := exec.Command(args[0], args[1:]...)
+	cmd := exec.Command(args[0], args[1:]...) //nolint:noctx // it ends by signals that it can see, and with this process
 	cmd.Dir = dir
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
 	for name, value := range env {
@@ -110,16 +110,16 @@ func statusOf(err error) error {
 		return err
 	}
 	if status, ok := exit.Sys().(syscall.WaitStatus); ok && status.Signaled() {
-		return commandEnded(128 + int(status.Signal()))
+		return exitError(128 + int(status.Signal()))
 	}
-	return commandEnded(exit.ExitCode())
+	return exitError(exit.ExitCode())
 }
 
 // cannotStart reports as a shell does: 127 for a command that is not there, 126 for one that cannot be executed.
 func cannotStart(err error) error {
 	fmt.Fprintf(os.Stderr, "tenuto-stack: %v\n", err)
 	if errors.Is(err, exec.ErrNotFound) || errors.Is(err, fs.ErrNotExist) {
-		return commandEnded(127)
+		return exitError(127)
 	}
-	return commandEnded(126)
+	return exitError(126)
 }

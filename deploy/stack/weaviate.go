@@ -80,7 +80,7 @@ func (w *weaviatePart) command(binary string) (*exec.Cmd, error) {
 	if err != nil {
 		return nil, err
 	}
-	cmd := exec.Command(binary, "--scheme", "http", "--host", "127.0.0.1", "--port", strconv.Itoa(w.port),
+	cmd := exec.Command(binary, "--scheme", "http", "--host", "127.0.0.1", "--port", strconv.Itoa(w.port), //nolint:noctx // the part stops it, with time to flush
 		"--read-timeout", "600s", "--write-timeout", "600s")
 	cmd.Dir = w.dir
 	cmd.Env = w.environment(internal)
