@@ -87,11 +87,11 @@ func TestLifeOfAStack(t *testing.T) { //nolint:tparallel // its parts follow one
 
 	s := up(t, dir, p)
 	s.writeData(t)
-	t.Run("s3", s.testS3) //nolint:paralleltest // as above
-	t.Run("weaviate wants its key", s.testWeaviateAuth) //nolint:paralleltest // as above
-	t.Run("temporal namespace", s.testNamespace) //nolint:paralleltest // as above
-	t.Run("ui", s.testUI) //nolint:paralleltest // as above
-	t.Run("loopback only", s.testListeners) //nolint:paralleltest // as above
+	t.Run("s3", s.testS3)                                             //nolint:paralleltest // as above
+	t.Run("weaviate wants its key", s.testWeaviateAuth)               //nolint:paralleltest // as above
+	t.Run("temporal namespace", s.testNamespace)                      //nolint:paralleltest // as above
+	t.Run("ui", s.testUI)                                             //nolint:paralleltest // as above
+	t.Run("loopback only", s.testListeners)                           //nolint:paralleltest // as above
 	t.Run("one user", func(t *testing.T) { testSecondUp(t, dir, p) }) //nolint:paralleltest // as above
 	s.interrupt(t)
 
