@@ -68,7 +68,7 @@ func TestChunkIDIsAVersion5UUID(t *testing.T) {
 
 func TestBuckets(t *testing.T) {
 	t.Parallel()
-	for n, want := range map[int]int{0: 0, 1: 0, 96: 0, 97: 1, 192: 1, 193: 2, 5183: 6, 50000: 10, 1 << 40: 20} {
+	for n, want := range map[int]int{0: 0, 1: 0, 256: 0, 257: 1, 512: 1, 513: 2, 5183: 5, 50000: 8, 1 << 40: 20} {
 		if got := schemas.BucketBits(n); got != want {
 			t.Errorf("BucketBits(%d) = %d, want %d", n, got, want)
 		}

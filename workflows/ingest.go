@@ -71,7 +71,7 @@ func (g *ingestion) run(ctx workflow.Context) (schemas.FinishOutcome, error) {
 	g.enter(ctx, "verifying")
 	return step.Do(ctx, step.Bulk, schemas.FinishIngest, schemas.FinishRequest{
 		Ingest: g.in, Plan: plan, Totals: g.progress.Totals.Add(plan.Skipped),
-		Start: g.started(ctx), Now: workflow.Now(ctx).UnixMilli(),
+		Start: g.started(ctx),
 	}, "prove the index against the manifest")
 }
 

@@ -222,7 +222,7 @@ func (b *bench) run(ctx context.Context, in schemas.IngestRequest) (schemas.Fini
 		}
 		totals = totals.Add(done)
 	}
-	return b.Finish(ctx, schemas.FinishRequest{Ingest: in, Plan: plan, Totals: totals, Now: time.Now().UnixMilli()})
+	return b.Finish(ctx, schemas.FinishRequest{Ingest: in, Plan: plan, Totals: totals, Start: time.Now().UnixMilli()})
 }
 
 func (b *bench) bucket(ctx context.Context, in schemas.IngestRequest, plan schemas.IngestPlan, bucket int) (schemas.IngestTotals, error) {

@@ -27,7 +27,7 @@ func (b *bench) ask(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	defer endpoint.server.Close() //nolint:errcheck // it ends with this process anyway
+	defer endpoint.server.Close()
 	p, err := b.open(ctx, "OPENAI_BASE_URL="+endpoint.url, "OPENAI_API_KEY=bench", "TENUTO_MODEL=openai/"+modeltest.ChatModel)
 	if err != nil {
 		return err
@@ -126,7 +126,7 @@ func (p *platform) ask(ctx context.Context, question string) error {
 	if err != nil {
 		return err
 	}
-	defer response.Body.Close() //nolint:errcheck // read to its end
+	defer response.Body.Close()
 	data, err := io.ReadAll(response.Body)
 	if err != nil {
 		return err

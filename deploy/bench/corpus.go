@@ -19,11 +19,11 @@ type document struct {
 
 // corpus is SciFact where it is, otherwise as many generated documents of about its length.
 func corpus() (name string, documents []document, err error) {
-	file, err := os.Open(filepath.Join(os.Getenv("TENUTO_TESTDATA"), "retrieval", "scifact", "corpus.jsonl"))
+	file, err := os.Open(filepath.Join(os.Getenv("TENUTO_TESTDATA"), "retrieval", "scifact", "corpus.jsonl")) //nolint:gosec // the caller says where test data is
 	if err != nil {
 		return "generated", generate(5183, 200), nil
 	}
-	defer file.Close() //nolint:errcheck // opened for reading
+	defer file.Close()
 	lines := bufio.NewScanner(file)
 	lines.Buffer(nil, 1<<20)
 	for lines.Scan() {

@@ -73,7 +73,7 @@ func (b *bench) ingestOnce(ctx context.Context, p *platform, documents []documen
 	if err != nil {
 		return pair{}, err
 	}
-	defer os.RemoveAll(dir) //nolint:errcheck // a temporary folder
+	defer os.RemoveAll(dir)
 	file := filepath.Join(dir, "corpus.jsonl")
 	if err := write(file, documents, fmt.Sprintf(" %d", round+1)); err != nil {
 		return pair{}, err

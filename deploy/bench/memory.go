@@ -37,7 +37,7 @@ func (b *bench) memory(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	defer os.RemoveAll(dir) //nolint:errcheck // a temporary folder
+	defer os.RemoveAll(dir)
 	documents := generate(b.large, smallWords)
 	small, err := b.weigh(ctx, p, dir, "small", documents[:b.small])
 	if err != nil {

@@ -44,7 +44,7 @@ func (b *bench) open(ctx context.Context, env ...string) (*platform, error) {
 		return nil, err
 	}
 	p := &platform{url: "http://" + address, key: newKey(), tenuto: filepath.Join(bin, "tenuto")}
-	p.process = exec.Command(filepath.Join(bin, "tenuto-worker"), "--gateway", address) //nolint:gosec // the folder is the caller's choice
+	p.process = exec.Command(filepath.Join(bin, "tenuto-worker"), "--gateway", address) //nolint:gosec,noctx // the folder is the caller's choice; it is ended below, with time to drain
 	p.process.Env = append(append(os.Environ(), "TENUTO_BOOTSTRAP_KEY="+p.key, "TENUTO_LOG_LEVEL=error"), env...)
 	p.process.Stderr = &p.log
 	p.process.SysProcAttr = dieWithParent()
@@ -96,7 +96,7 @@ func ready(ctx context.Context, url string) error {
 	if err != nil {
 		return err
 	}
-	defer response.Body.Close() //nolint:errcheck // nothing of it is read
+	defer response.Body.Close()
 	if response.StatusCode != http.StatusOK {
 		return errors.New(response.Status)
 	}
@@ -111,7 +111,7 @@ func (p *platform) close() {
 
 // run runs tenuto with --json and decodes what it prints into out, unless that is nil.
 func (p *platform) run(ctx context.Context, out any, args ...string) error {
-	cmd := exec.CommandContext(ctx, p.tenuto, append(args, "--json")...) //nolint:gosec // the folder is the caller's choice
+	cmd := exec.CommandContext(ctx, p.tenuto, append(args, "--json")...) //nolint:gosec,noctx // the folder is the caller's choice; it is ended below, with time to drain
 	cmd.Env = append(os.Environ(), "TENUTO_URL="+p.url, "TENUTO_API_KEY="+p.key)
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr

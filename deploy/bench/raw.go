@@ -140,7 +140,11 @@ func (x *index) count(ctx context.Context, class string) (int, error) {
 		return 0, err
 	}
 	var answer struct {
-		Aggregate map[string][]struct{ Meta struct{ Count int } }
+		Aggregate map[string][]struct {
+			Meta struct {
+				Count int `json:"count"`
+			} `json:"meta"`
+		} `json:"Aggregate"`
 	}
 	if err := json.Unmarshal(data, &answer); err != nil || len(answer.Aggregate[class]) != 1 {
 		return 0, fmt.Errorf("weaviate gives no count of %s: %s", class, data)
@@ -159,11 +163,13 @@ func (x *index) waiting(ctx context.Context, class string) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	defer response.Body.Close() //nolint:errcheck // read to its end
+	defer response.Body.Close()
 	var answer struct {
 		Nodes []struct {
-			Shards []struct{ VectorQueueLength int }
-		}
+			Shards []struct {
+				VectorQueueLength int `json:"vectorQueueLength"`
+			} `json:"shards"`
+		} `json:"nodes"`
 	}
 	if err := json.NewDecoder(response.Body).Decode(&answer); err != nil || response.StatusCode != http.StatusOK {
 		return 0, fmt.Errorf("weaviate gives no state of %s: %s: %w", class, response.Status, err)

@@ -102,20 +102,33 @@ func (d *Driver) removeHalves(ctx context.Context, target vector.Target, ids []s
 	group.SetLimit(deleteAtOnce)
 	for _, id := range ids {
 		group.Go(func() error {
-			err := d.rest.do(ctx, http.MethodDelete, "/objects/"+class+"/"+id+"?tenant="+target.Tenant, nil, nil)
-			var answer *statusError
-			switch {
-			case errors.As(err, &answer) && answer.status == http.StatusNoContent:
-				removed.Add(1)
-				return nil
-			case errors.As(err, &answer) && answer.status == http.StatusNotFound:
-				return nil
+			path := "/objects/" + class + "/" + id + "?tenant=" + target.Tenant
+			found, err := d.gone(ctx, http.MethodHead, path) // a deletion says the same whether there was anything or not
+			if err != nil || !found {
+				return err
 			}
-			return failed(err)
+			if _, err := d.gone(ctx, http.MethodDelete, path); err != nil {
+				return err
+			}
+			removed.Add(1)
+			return nil
 		})
 	}
 	err = group.Wait()
 	return int(removed.Load()), err
+}
+
+// gone makes a call on one object that answers with no content, and reports whether the object was there.
+func (d *Driver) gone(ctx context.Context, method, path string) (found bool, err error) {
+	err = d.rest.do(ctx, method, path, nil, nil)
+	var answer *statusError
+	switch {
+	case errors.As(err, &answer) && answer.status == http.StatusNoContent:
+		return true, nil
+	case errors.As(err, &answer) && answer.status == http.StatusNotFound:
+		return false, nil
+	}
+	return err == nil, failed(err)
 }
 
 func (d *Driver) removeTenant(ctx context.Context, target vector.Target) (int, error) {
