@@ -111,7 +111,7 @@ func (p *platform) close() {
 
 // run runs tenuto with --json and decodes what it prints into out, unless that is nil.
 func (p *platform) run(ctx context.Context, out any, args ...string) error {
-	cmd := exec.CommandContext(ctx, p.tenuto, append(args, "--json")...) //nolint:gosec,noctx // the folder is the caller's choice; it is ended below, with time to drain
+	cmd := exec.CommandContext(ctx, p.tenuto, append(args, "--json")...) //nolint:gosec // the folder is the caller's choice
 	cmd.Env = append(os.Environ(), "TENUTO_URL="+p.url, "TENUTO_API_KEY="+p.key)
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
