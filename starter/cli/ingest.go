@@ -2,6 +2,7 @@ package cli
 
 import (
 	"compress/gzip"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -84,11 +85,7 @@ func (c *ingestCommand) start(s *session, gateway *api, source *scan.Source, sho
 	}
 	for range listRounds {
 		show.say(fmt.Sprintf("listing %d documents", len(source.Documents)))
-		started = rest.Started{}
-		err := gateway.do(s.ctx, call{
-			method: http.MethodPost, path: c.collectionPath() + "/ingestions", header: header,
-			body: func() io.Reader { return c.listing(source) },
-		}, &started)
+		started, err = c.list(s.ctx, gateway, source, header)
 		if err != nil || len(started.Missing) == 0 {
 			return started, err
 		}
@@ -98,6 +95,24 @@ func (c *ingestCommand) start(s *session, gateway *api, source *scan.Source, sho
 		}
 	}
 	return started, schemas.Errorf(schemas.Conflict, "the source keeps changing while it is read; ingest it when it rests")
+}
+
+// answerTime is how long the answer to a listing is waited for after an interrupt: it may say that an ingestion runs now, and its
+// user must learn how to follow it.
+const answerTime = 10 * time.Second
+
+func (c *ingestCommand) list(ctx context.Context, gateway *api, source *scan.Source, header map[string]string) (started rest.Started, err error) {
+	if err := ctx.Err(); err != nil {
+		return started, err
+	}
+	longer, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	defer cancel()
+	defer context.AfterFunc(ctx, func() { time.AfterFunc(answerTime, cancel) })()
+	err = gateway.do(longer, call{
+		method: http.MethodPost, path: c.collectionPath() + "/ingestions", header: header,
+		body: func() io.Reader { return c.listing(source) },
+	}, &started)
+	return started, err
 }
 
 func (c *ingestCommand) collectionPath() string {
