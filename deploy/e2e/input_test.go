@@ -180,7 +180,7 @@ func (h *house) testFanOut(t *testing.T) {
 	sameAsManifests(t, h, "default", "many", fanOut)
 	root := history(t, h, report.WorkflowID)
 	shards := children(root)
-	if len(shards) < 3 {
+	if len(shards) < 2 {
 		t.Errorf("%d child workflows", len(shards))
 	}
 	small(t, report.WorkflowID, root)
