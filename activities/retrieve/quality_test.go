@@ -36,11 +36,22 @@ func TestQualityOnSciFact(t *testing.T) {
 	if got := keyword.NDCGAt[10]; got < 0.66 {
 		t.Errorf("keyword nDCG@10 %.4f, want at least 0.66", got)
 	}
-	if got := hybrid.NDCGAt[10]; got < 0.67 || got < keyword.NDCGAt[10] {
-		t.Errorf("hybrid nDCG@10 %.4f, want at least 0.67 and no less than keyword, %.4f", got, keyword.NDCGAt[10])
+	if got := hybrid.NDCGAt[10]; got < 0.67 {
+		t.Errorf("hybrid nDCG@10 %.4f, want at least 0.67", got)
 	}
 	if got := keyword.Recall[100]; got < 0.9 {
 		t.Errorf("keyword recall@100 %.4f, want at least 0.9", got)
+	}
+	// The two are 0.002 apart. While Weaviate still merges segments of a fresh import, a keyword search can lack as much, so they
+	// are compared once the same search gives the same result twice.
+	for range 5 {
+		before := keyword
+		if keyword, hybrid = measure("keyword"), measure("hybrid"); keyword.NDCGAt[10] == before.NDCGAt[10] {
+			break
+		}
+	}
+	if hybrid.NDCGAt[10] < keyword.NDCGAt[10] {
+		t.Errorf("hybrid nDCG@10 %.4f is below keyword, %.4f", hybrid.NDCGAt[10], keyword.NDCGAt[10])
 	}
 }
 
