@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/http"
 	"strconv"
+	"sync/atomic"
 	"time"
 
 	"github.com/tenuto-dev/tenuto/schemas"
@@ -21,7 +22,7 @@ const attempts = 6
 type api struct {
 	credentials
 	client  *http.Client
-	reached bool // the gateway answered before, so that not reaching it is a matter of time
+	reached atomic.Bool // the gateway answered before, so that not reaching it is a matter of time
 }
 
 // call is one request. Body is made anew for each attempt.
@@ -80,7 +81,7 @@ func (a *api) again(err error) bool {
 	case schemas.RateLimited:
 		return true
 	case schemas.Unavailable:
-		return a.reached
+		return a.reached.Load()
 	}
 	return false
 }
@@ -114,7 +115,7 @@ func (a *api) once(ctx context.Context, c call, out any) error {
 			"no gateway answers at %s; start one with \"tenuto-stack up\", or set TENUTO_URL to where it runs", a.URL)
 	}
 	defer response.Body.Close()
-	a.reached = true
+	a.reached.Store(true)
 	if response.StatusCode >= http.StatusMultipleChoices {
 		return problemOf(response, a.URL)
 	}
