@@ -20,7 +20,8 @@ type kill struct {
 	what  string        // worker, everything or index
 	after int           // distinct texts that the model has seen before
 	delay time.Duration // from then on
-	at    time.Time     // when it happened
+	at    time.Time     // just before it happened
+	dead  time.Time     // just after
 }
 
 // recordTime is how long after its answer a call may still be unrecorded when the worker dies, on a busy machine.
@@ -146,19 +147,21 @@ func (h *house) suffer(t *testing.T, k *kill, started rest.Started) {
 	if found := h.admin().show(t, "killed", started.Ingestion); found.Status != rest.Running {
 		t.Errorf("the ingestion ended before a kill: %s; there is too little work", found.Status)
 	}
-	k.at = time.Now()
 	t.Logf("at %d texts: kill %s", h.models.distinct(), k.what)
+	victims := map[string][]*process{
+		"worker": {h.worker}, "index": {h.weaviate.process}, "everything": {h.worker, h.servers.process, h.weaviate.process},
+	}[k.what]
+	k.at = time.Now()
+	for _, p := range victims {
+		p.kill()
+	}
+	k.dead = time.Now()
 	switch k.what {
 	case "worker":
-		h.worker.kill()
 		h.startWorker(t)
 	case "index":
-		h.weaviate.kill()
 		h.start(t, h.weaviate)
 	default:
-		for _, p := range []*process{h.worker, h.servers.process, h.weaviate.process} {
-			p.kill()
-		}
 		h.start(t, h.servers, h.weaviate)
 		h.startWorker(t)
 	}
@@ -190,6 +193,6 @@ func paidOnce(t *testing.T, calls []call, kills []kill) {
 // cutBy reports whether a kill came between the start of the call and the moment when its answer was recorded for sure.
 func (c *call) cutBy(kills []kill) bool {
 	return slices.ContainsFunc(kills, func(k kill) bool {
-		return k.what != "index" && k.at.After(c.start) && (c.end.IsZero() || k.at.Before(c.end.Add(recordTime)))
+		return k.what != "index" && k.dead.After(c.start) && (c.end.IsZero() || k.at.Before(c.end.Add(recordTime)))
 	})
 }

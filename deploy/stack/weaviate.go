@@ -98,6 +98,10 @@ func (w *weaviatePart) environment(internal []int) []string {
 		"ENABLE_MODULES":            "",
 		"AUTOSCHEMA_ENABLED":        "false",
 		"QUEUE_SCHEDULER_INTERVAL":  "100ms", // a few vectors are indexed in 0.2 s instead of 1 s
+		// A keyword search takes the weight of what is not yet on disk for zero as soon as it has limit + 10 hits, and leaves the rest out
+		// (SetIdf in lsmkv/segment_blockmax.go of 1.35.2; 108 of 1,296 searches missed the document whose words they were). With room for
+		// more hits than a memtable holds nothing is left out.
+		"BLOCKMAX_WAND_PER_SEGMENT_LIMIT": "10000",
 		// Search over memtables is slow and ranks on stale statistics; the default keeps them for a minute.
 		"PERSISTENCE_MEMTABLES_FLUSH_DIRTY_AFTER_SECONDS": "2",
 		"ASYNC_INDEXING": cmp.Or(os.Getenv("TENUTO_WEAVIATE_ASYNC_INDEXING"), "true"),
