@@ -26,7 +26,7 @@ help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 .PHONY: demo
-demo: servers tenuto tenuto-demo ## ingest the Go documentation and ask it questions, on a stack of its own that leaves nothing behind
+demo: servers tenuto tenuto-demo ## ingest the Go documentation, ask it questions and run a chain over it, on a stack of its own that leaves nothing behind
 	@$(STACK) run -- $(BIN)/tenuto-demo $(BIN)/tenuto
 
 .PHONY: up
@@ -71,7 +71,7 @@ lint: tools ## check formatting, vet, the rules of the house, and that workflows
 	@$(GO_TEST) ./deploy/lint
 
 .PHONY: bench
-bench: servers tenuto tenuto-worker ## measure against a floor in the same run: raw Weaviate import, raw model calls, an empty workflow; prints JSON
+bench: servers tenuto tenuto-worker ## measure against a floor in the same run: raw Weaviate import, plain model calls, an empty workflow; prints JSON
 	@go build -o $(BIN)/tenuto-bench ./deploy/bench
 	@$(STACK) run --parts temporal,weaviate,s3 -- $(BIN)/tenuto-bench
 

@@ -68,6 +68,16 @@ func CallKey(tenant, identity string) string {
 	return TenantPrefix(tenant) + "calls/" + identity[:2] + "/" + identity + ".json"
 }
 
+// AttemptsKey is what the attempts of a step have done so far; it is needed until the run ends.
+func AttemptsKey(tenant, run, path, step string, turn int) string {
+	return TenantPrefix(tenant) + "attempts/" + Hash([]byte(fmt.Sprintf("%s\n%s\n%s\n%d", run, path, step, turn))) + ".json"
+}
+
+// CacheKey is a response that equal calls of the tenant may share for a while.
+func CacheKey(tenant, identity string) string {
+	return TenantPrefix(tenant) + "cache/" + identity[:2] + "/" + identity + ".json"
+}
+
 // KeyPrefix is where API key records live.
 const KeyPrefix = "auth/keys/"
 

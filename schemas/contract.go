@@ -21,6 +21,21 @@ type Query[Out any] struct{ name string }
 // Name returns the recorded query type.
 func (q Query[Out]) Name() string { return q.name }
 
+// Update names and types one request to a running workflow that is answered with a result.
+type Update[In, Out any] struct{ name string }
+
+// Name returns the recorded name.
+func (u Update[In, Out]) Name() string { return u.name }
+
+// LaneRun has a lane carry out a run. The update's id is the run's id.
+var LaneRun = Update[RunRequest, RunOutcome]{"lane.run"}
+
+// ChainDecide tells a run what a person decided.
+var ChainDecide = Update[Decision, Decision]{"chain.decide"}
+
+// ChainProgress answers how far a run is, and what it waits for.
+var ChainProgress = Query[RunProgress]{"chain.progress"}
+
 // The durable calls of ingestion. Each is safe to repeat: identifiers and object keys are derived from content.
 var (
 	PlanIngest    = Activity[IngestRequest, IngestPlan]{"ingest.plan"}
@@ -33,8 +48,8 @@ var (
 
 // The durable calls of a chain.
 var (
-	Retrieve  = Activity[RetrieveRequest, RetrieveOutcome]{"chain.retrieve"}
-	Generate  = Activity[GenerateRequest, GenerateOutcome]{"chain.generate"}
+	RunStep   = Activity[StepRequest, StepOutcome]{"chain.step"}
+	RunOutput = Activity[OutputRequest, OutputOutcome]{"chain.output"}
 	RecordRun = Activity[RecordRequest, RunOutcome]{"chain.record"}
 )
 
@@ -45,7 +60,9 @@ var DropCollection = Activity[DropRequest, DropReport]{"collection.drop"}
 var (
 	Ingest      = Workflow[IngestRequest, IngestReport]{"Ingest"}
 	IngestShard = Workflow[ShardRequest, ShardOutcome]{"IngestShard"}
-	Chain       = Workflow[ChainRequest, RunOutcome]{"Chain"}
+	Chain       = Workflow[RunRequest, RunOutcome]{"Chain"}
+	ChainPart   = Workflow[PartRequest, PartOutcome]{"ChainPart"}
+	Lane        = Workflow[LaneRequest, LaneOutcome]{"Lane"}
 	Drop        = Workflow[DropRequest, DropReport]{"Drop"}
 )
 

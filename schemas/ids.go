@@ -94,12 +94,38 @@ func ShardID(tenant, collection, ingestion string, shard int) string {
 // RunWorkflowID is the workflow that executes a run. It is the idempotency key of the run.
 func RunWorkflowID(tenant, run string) string { return "run/" + tenant + "/" + run }
 
+// LaneQueue is the task queue of the lanes of one process.
+func LaneQueue(instance string) string { return "tenuto.lane." + instance }
+
+// LaneID is a lane of a process.
+func LaneID(queue string, lane int) string { return fmt.Sprintf("lane/%s/%d", queue, lane) }
+
+// ClaimKey says that a request owns a run id: who makes it first carries out the run.
+func ClaimKey(tenant, run string) string { return TenantPrefix(tenant) + "claims/" + run + ".json" }
+
+// LifeKey is the sign of life of a process.
+func LifeKey(instance string) string { return "instances/" + instance + ".json" }
+
 // DropID is the workflow that removes a collection.
 func DropID(tenant, collection string) string { return "drop/" + tenant + "/" + collection }
 
 // RunKey is the record of a run. The day is taken from the run's start, in UTC.
 func RunKey(tenant, run string, start time.Time) string {
-	return TenantPrefix(tenant) + "runs/" + start.UTC().Format("2006/01/02") + "/" + run + ".json"
+	return RunPrefix(tenant, start) + run + ".json"
+}
+
+// RunPrefix is where the records of runs live that started on a day, in UTC.
+func RunPrefix(tenant string, day time.Time) string {
+	return TenantPrefix(tenant) + "runs/" + day.UTC().Format("2006/01/02") + "/"
+}
+
+// RunStart is when the id of a run was made, for ids that are UUIDs of version 7 (RFC 9562, section 5.7).
+func RunStart(run string) (time.Time, bool) {
+	if len(run) != 36 || run[14] != '7' {
+		return time.Time{}, false
+	}
+	ms, err := strconv.ParseInt(run[:8]+run[9:13], 16, 64)
+	return time.UnixMilli(ms), err == nil
 }
 
 // DocumentHash spreads documents evenly over buckets: the first 64 bits of the SHA-256 of source, a zero byte, and path.

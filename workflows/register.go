@@ -18,6 +18,8 @@ func Register(r Registry) {
 	bind(r, schemas.Ingest, Ingest)
 	bind(r, schemas.IngestShard, IngestShard)
 	bind(r, schemas.Chain, Chain)
+	bind(r, schemas.ChainPart, ChainPart)
+	bind(r, schemas.Lane, Lane)
 	bind(r, schemas.Drop, Drop)
 }
 

@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	enumspb "go.temporal.io/api/enums/v1"
 	historypb "go.temporal.io/api/history/v1"
@@ -73,7 +74,9 @@ func TestReplay(t *testing.T) {
 			}
 		})
 	}
-	for _, name := range []string{schemas.Ingest.Name(), schemas.IngestShard.Name(), schemas.Chain.Name(), schemas.Drop.Name()} {
+	for _, name := range []string{
+		schemas.Ingest.Name(), schemas.IngestShard.Name(), schemas.Chain.Name(), schemas.ChainPart.Name(), schemas.Lane.Name(), schemas.Drop.Name(),
+	} {
 		if !seen[name] {
 			t.Errorf("no history of workflow %s is recorded", name)
 		}
@@ -91,7 +94,21 @@ func TestReplayFindsChanges(t *testing.T) {
 		register func(workflows.Registry)
 	}{
 		{"Ingest-recovered.json.gz", func(r workflows.Registry) { alter(r, schemas.Ingest, ingestWithoutEmbedding) }},
-		{"Chain-ask.json.gz", func(r workflows.Registry) { alter(r, schemas.Chain, chainThatRecordsFirst) }},
+		{"Chain-kinds.json.gz", func(r workflows.Registry) { alter(r, schemas.Chain, chainThatRecordsFirst) }},
+		{"Chain-parts.json.gz", func(r workflows.Registry) {
+			alter(r, schemas.Chain, chainOf(func(in *schemas.RunRequest) { in.RunID += "x" }))
+		}},
+		{"Chain-failed.json.gz", func(r workflows.Registry) { alter(r, schemas.Chain, chainThatRecordsFirst) }},
+		{"Chain-cancelled.json.gz", func(r workflows.Registry) { alter(r, schemas.Chain, chainThatRecordsFirst) }},
+		{"Chain-decided.json.gz", func(r workflows.Registry) { alter(r, schemas.Chain, chainThatRecordsFirst) }},
+		{"Chain-promoted.json.gz", func(r workflows.Registry) {
+			alter(r, schemas.Chain, chainOf(func(in *schemas.RunRequest) { in.Done = nil }))
+		}},
+		{"Chain-batch.json.gz", func(r workflows.Registry) {
+			alter(r, schemas.Chain, chainOf(func(in *schemas.RunRequest) { in.Batch = false }))
+		}},
+		{"ChainPart-first.json.gz", func(r workflows.Registry) { alter(r, schemas.ChainPart, partThatEndsEarly) }},
+		{"Lane-runs.json.gz", func(r workflows.Registry) { alter(r, schemas.Lane, laneThatRecordsFirst) }},
 	} {
 		t.Run(altered.fixture, func(t *testing.T) {
 			t.Parallel()
@@ -120,6 +137,25 @@ func TestRecordedHistoriesTellWhatTheyShould(t *testing.T) {
 	}
 	if n := count("Ingest-canceled", enumspb.EVENT_TYPE_WORKFLOW_EXECUTION_CANCELED); n != 1 {
 		t.Errorf("Ingest-canceled is not canceled")
+	}
+	for name, want := range map[string]struct {
+		kind  enumspb.EventType
+		times int
+	}{
+		"Chain-parts":     {enumspb.EVENT_TYPE_CHILD_WORKFLOW_EXECUTION_COMPLETED, 3},
+		"Chain-batch":     {enumspb.EVENT_TYPE_ACTIVITY_TASK_COMPLETED, 2},
+		"Chain-cancelled": {enumspb.EVENT_TYPE_WORKFLOW_EXECUTION_CANCELED, 1},
+		"Chain-failed":    {enumspb.EVENT_TYPE_WORKFLOW_EXECUTION_FAILED, 1},
+		"Chain-decided":   {enumspb.EVENT_TYPE_WORKFLOW_EXECUTION_UPDATE_COMPLETED, 1},
+		"ChainPart-first": {enumspb.EVENT_TYPE_MARKER_RECORDED, 81},
+		"Lane-runs":       {enumspb.EVENT_TYPE_WORKFLOW_EXECUTION_UPDATE_COMPLETED, 4},
+	} {
+		if n := count(name, want.kind); n != want.times {
+			t.Errorf("%s has %d events of type %s, want %d", name, n, want.kind, want.times)
+		}
+	}
+	if n := count("Lane-runs", enumspb.EVENT_TYPE_START_CHILD_WORKFLOW_EXECUTION_INITIATED); n != 1 {
+		t.Errorf("Lane-runs promotes %d runs", n)
 	}
 	retried := false
 	for _, event := range readHistory(t, filepath.Join("testdata", "replay", "Ingest-recovered.json.gz")).GetEvents() {
@@ -155,11 +191,37 @@ func ingestWithoutEmbedding(ctx workflow.Context, in schemas.IngestRequest) (sch
 }
 
 // chainThatRecordsFirst writes the record before there is anything to record.
-func chainThatRecordsFirst(ctx workflow.Context, in schemas.ChainRequest) (schemas.RunOutcome, error) {
-	out, err := step.DoLocal(ctx, step.Interactive, schemas.RecordRun, schemas.RecordRequest{Tenant: in.Tenant, RunID: in.RunID}, "")
+func chainThatRecordsFirst(ctx workflow.Context, in schemas.RunRequest) (schemas.RunOutcome, error) {
+	out, err := step.DoLocal(ctx, step.Interactive, schemas.RecordRun, schemas.RecordRequest{Run: in}, "")
 	if err != nil {
 		return schemas.RunOutcome{}, err
 	}
-	_, err = step.DoLocal(ctx, step.Interactive, schemas.Retrieve, schemas.RetrieveRequest{Tenant: in.Tenant, RunID: in.RunID}, "")
+	_, err = step.DoLocal(ctx, step.Interactive, schemas.RunStep, schemas.StepRequest{Tenant: in.Tenant, RunID: in.RunID}, "")
 	return out, err
+}
+
+// chainOf is Chain with another input than the recorded one.
+func chainOf(change func(*schemas.RunRequest)) func(workflow.Context, schemas.RunRequest) (schemas.RunOutcome, error) {
+	return func(ctx workflow.Context, in schemas.RunRequest) (schemas.RunOutcome, error) {
+		change(&in)
+		return workflows.Chain(ctx, in)
+	}
+}
+
+// partThatEndsEarly leaves out the last item.
+func partThatEndsEarly(ctx workflow.Context, in schemas.PartRequest) (schemas.PartOutcome, error) {
+	in.To--
+	return workflows.ChainPart(ctx, in)
+}
+
+// laneThatRecordsFirst writes records before there is anything to record.
+func laneThatRecordsFirst(ctx workflow.Context, _ schemas.LaneRequest) (schemas.LaneOutcome, error) {
+	err := step.Handle(ctx, schemas.LaneRun, func(ctx workflow.Context, in schemas.RunRequest) (schemas.RunOutcome, error) {
+		return step.DoLocal(ctx, step.Record, schemas.RecordRun, schemas.RecordRequest{Run: in}, "")
+	}, func(schemas.RunRequest) error { return nil })
+	if err != nil {
+		return schemas.LaneOutcome{}, err
+	}
+	_, err = workflow.AwaitWithTimeout(ctx, time.Hour, func() bool { return false })
+	return schemas.LaneOutcome{}, err
 }

@@ -68,7 +68,7 @@ type embedder struct {
 	during func() // runs inside every call
 }
 
-func (e *embedder) Generate(context.Context, model.Request) (model.Response, error) {
+func (e *embedder) Generate(context.Context, model.Request, model.Emit) (model.Response, error) {
 	return model.Response{}, schemas.Errorf(schemas.NotFound, "it only embeds")
 }
 

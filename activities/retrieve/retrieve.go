@@ -3,12 +3,14 @@ package retrieve
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"maps"
+	"slices"
 	"strings"
 	"sync"
 	"time"
+
+	"golang.org/x/sync/errgroup"
 
 	"github.com/tenuto-dev/tenuto/activities/internal/analyze"
 	"github.com/tenuto-dev/tenuto/activities/provider/blob"
@@ -20,11 +22,15 @@ import (
 const (
 	// MaxLimit is the most hits one query returns.
 	MaxLimit = 1000
+	// MaxTexts is the most texts that are searched for at once.
+	MaxTexts = 16
+	// atOnce is how many searches of a query are under way at the same time.
+	atOnce = 8
 	// recordLife is how long the record of a collection is trusted without reading it again.
 	recordLife = time.Second
 )
 
-// Activities are the durable calls of retrieve steps. Store, Index and Models are required. It is safe for concurrent use.
+// Activities finds chunks, for the activities of chains. Store, Index and Models are required. It is safe for concurrent use.
 type Activities struct {
 	Store  *blob.Store
 	Index  *vector.Index
@@ -40,40 +46,86 @@ type known struct {
 	until  time.Time
 }
 
-// Retrieve searches and stores the hits. Read-only but for the record of the query's embedding, so any retry is harmless and a
-// repeated one pays nothing. Codes: invalid, not_found (no such collection), those of the provider and of the index.
-func (a *Activities) Retrieve(ctx context.Context, in schemas.RetrieveRequest) (schemas.RetrieveOutcome, error) {
-	text, err := blob.Text(ctx, a.Store, in.Query)
-	if err != nil {
-		return schemas.RetrieveOutcome{}, err
-	}
-	if err := check(text, in.Settings); err != nil {
-		return schemas.RetrieveOutcome{}, err
-	}
-	record, err := a.record(ctx, in.Tenant, in.Settings.Collection)
-	if err != nil {
-		return schemas.RetrieveOutcome{}, err
-	}
-	query, usage, err := a.query(ctx, in, text, record)
-	if err != nil {
-		return schemas.RetrieveOutcome{}, err
-	}
-	found, err := a.Index.Search(ctx, vector.Target{Class: record.Alias, Tenant: in.Tenant}, query)
-	if err != nil {
-		return schemas.RetrieveOutcome{}, fmt.Errorf("searching %q: %w", record.Name, err)
-	}
-	data, err := json.Marshal(hits(found))
-	if err != nil {
-		return schemas.RetrieveOutcome{}, err
-	}
-	ref, err := blob.PutContent(ctx, a.Store, in.Tenant, data)
-	return schemas.RetrieveOutcome{Hits: ref, Count: len(found), Usage: usage}, err
+// Query asks for the chunks of a collection that fit any of several texts.
+type Query struct {
+	Tenant   string
+	Settings schemas.RetrieveSettings
+	Texts    []string // 1 to MaxTexts; the same text twice counts once
+	Parents  bool     // each hit grows to the section that it is in
 }
 
-func check(text string, s schemas.RetrieveSettings) error {
+// Found is what was found.
+type Found struct {
+	Hits     []schemas.Hit // at most the limit of the settings
+	Usage    schemas.Usage // of embedding, as far as it was not recorded before
+	Searches int           // of the index, one for each text
+	Embedder string        // of the collection
+}
+
+// Find searches for every text, several at once. The score of hits is that of the index for one text; for several it is that of their
+// fusion, see fuse. Read-only but for the records of embeddings, so any retry is harmless and a repeated one pays nothing. Codes:
+// invalid, not_found (no such collection), those of the provider and of the index.
+func (a *Activities) Find(ctx context.Context, q Query) (Found, error) {
+	texts := distinct(q.Texts)
+	if err := check(texts, q.Settings); err != nil {
+		return Found{}, err
+	}
+	record, err := a.record(ctx, q.Tenant, q.Settings.Collection)
+	if err != nil {
+		return Found{}, err
+	}
+	target := vector.Target{Class: record.Alias, Tenant: q.Tenant}
+	lists := make([][]vector.Found, len(texts))
+	usages := make([]schemas.Usage, len(texts))
+	group, searching := errgroup.WithContext(ctx)
+	group.SetLimit(atOnce)
+	for i, text := range texts {
+		group.Go(func() (err error) {
+			lists[i], usages[i], err = a.search(searching, q, text, target, record)
+			return err
+		})
+	}
+	if err := group.Wait(); err != nil {
+		return Found{}, err
+	}
+	found := Found{Hits: hits(fuse(lists, q.Settings.Limit)), Searches: len(texts), Embedder: record.Recipe.Embedder}
+	for _, usage := range usages {
+		found.Usage = found.Usage.Add(usage)
+	}
+	if q.Parents {
+		found.Hits, err = a.grow(ctx, target, found.Hits)
+	}
+	return found, err
+}
+
+func (a *Activities) search(ctx context.Context, q Query, text string, target vector.Target, record schemas.Collection) ([]vector.Found, schemas.Usage, error) {
+	query, usage, err := a.query(ctx, q, text, record)
+	if err != nil {
+		return nil, usage, err
+	}
+	found, err := a.Index.Search(ctx, target, query)
+	if err != nil {
+		return nil, usage, fmt.Errorf("searching %q: %w", record.Name, err)
+	}
+	return found, usage, nil
+}
+
+func distinct(texts []string) []string {
+	var out []string
+	for _, text := range texts {
+		if text = strings.TrimSpace(text); !slices.Contains(out, text) {
+			out = append(out, text)
+		}
+	}
+	return out
+}
+
+func check(texts []string, s schemas.RetrieveSettings) error {
 	switch {
-	case strings.TrimSpace(text) == "":
+	case len(texts) == 0, slices.Contains(texts, ""):
 		return schemas.Errorf(schemas.Invalid, "the query is empty")
+	case len(texts) > MaxTexts:
+		return schemas.Errorf(schemas.Invalid, "%d queries: search for at most %d at once", len(texts), MaxTexts)
 	case s.Mode != schemas.Hybrid && s.Mode != schemas.Vector && s.Mode != schemas.Keyword:
 		return schemas.Errorf(schemas.Invalid, "search mode %q: use hybrid, vector or keyword", s.Mode)
 	case s.Limit < 1 || s.Limit > MaxLimit:
@@ -86,17 +138,17 @@ func check(text string, s schemas.RetrieveSettings) error {
 
 func hits(found []vector.Found) []schemas.Hit {
 	out := make([]schemas.Hit, len(found))
-	for i, f := range found {
+	for i, o := range found {
 		out[i] = schemas.Hit{
-			Rank: i + 1, Score: f.Score, Document: f.Document, Source: f.Source, Title: f.Title, Section: f.Section,
-			Chunk: f.ID, Ordinal: f.Ordinal, Start: f.Start, End: f.End, Text: f.Text, Metadata: f.Metadata,
+			Rank: i + 1, Score: o.Score, Document: o.Document, Source: o.Source, Title: o.Title, Section: o.Section,
+			Chunk: o.ID, Ordinal: o.Ordinal, Start: o.Start, End: o.End, Text: o.Text, Metadata: o.Metadata,
 		}
 	}
 	return out
 }
 
 // query turns the text into what the index is asked.
-func (a *Activities) query(ctx context.Context, in schemas.RetrieveRequest, text string, record schemas.Collection) (vector.Query, schemas.Usage, error) {
+func (a *Activities) query(ctx context.Context, in Query, text string, record schemas.Collection) (vector.Query, schemas.Usage, error) {
 	q := vector.Query{Mode: in.Settings.Mode, Limit: in.Settings.Limit, Filter: in.Settings.Filter}
 	if q.Mode != schemas.Vector {
 		analyzer, err := a.analyzer(record.Recipe.Language)

@@ -21,7 +21,7 @@ import (
 
 type embedder struct{ calls atomic.Int64 }
 
-func (e *embedder) Generate(context.Context, model.Request) (model.Response, error) {
+func (e *embedder) Generate(context.Context, model.Request, model.Emit) (model.Response, error) {
 	return model.Response{}, schemas.Errorf(schemas.NotFound, "it only embeds")
 }
 
@@ -74,32 +74,42 @@ func setup(t *testing.T) (*retrieve.Activities, *embedder) {
 	return a, e
 }
 
-func ask(text string, s schemas.RetrieveSettings) schemas.RetrieveRequest {
+func ask(text string, s schemas.RetrieveSettings) retrieve.Query {
 	if s.Collection == "" {
 		s.Collection = "docs"
 	}
 	if s.Limit == 0 {
 		s.Limit = 10
 	}
-	return schemas.RetrieveRequest{Tenant: "default", RunID: "r", Step: "s", Query: schemas.Content{Text: text}, Settings: s}
+	return retrieve.Query{Tenant: "default", Texts: []string{text}, Settings: s}
 }
 
-func texts(t *testing.T, a *retrieve.Activities, in schemas.RetrieveRequest) []string {
+// several is ask with more than one text.
+func several(s schemas.RetrieveSettings, texts ...string) retrieve.Query {
+	q := ask("", s)
+	q.Texts = texts
+	return q
+}
+
+func find(t *testing.T, a *retrieve.Activities, q retrieve.Query) retrieve.Found {
 	t.Helper()
-	out, err := a.Retrieve(t.Context(), in)
+	found, err := a.Find(t.Context(), q)
 	if err != nil {
 		t.Fatal(err)
 	}
-	hits, err := blob.GetJSON[[]schemas.Hit](t.Context(), a.Store, out.Hits)
-	if err != nil {
-		t.Fatal(err)
-	}
-	got := make([]string, len(hits))
-	for i, hit := range hits {
+	for i, hit := range found.Hits {
 		if hit.Rank != i+1 {
 			t.Errorf("rank %d at place %d", hit.Rank, i)
 		}
-		got[i] = hit.Text
+	}
+	return found
+}
+
+func texts(t *testing.T, a *retrieve.Activities, q retrieve.Query) []string {
+	t.Helper()
+	var got []string
+	for _, hit := range find(t, a, q).Hits {
+		got = append(got, hit.Text)
 	}
 	return got
 }
@@ -109,7 +119,7 @@ func TestModes(t *testing.T) {
 	a, _ := setup(t)
 	one := 1.0
 	for name, test := range map[string]struct {
-		in   schemas.RetrieveRequest
+		in   retrieve.Query
 		want []string
 	}{
 		"keyword":         {ask("Banana?", schemas.RetrieveSettings{Mode: schemas.Keyword}), []string{"bananas are yellow"}},
@@ -143,24 +153,57 @@ func TestARepeatedQueryIsEmbeddedOnce(t *testing.T) {
 	}
 }
 
+func TestSeveralTexts(t *testing.T) {
+	t.Parallel()
+	a, e := setup(t)
+	found := find(t, a, several(schemas.RetrieveSettings{Mode: schemas.Keyword}, "banana", "red banana", " banana "))
+	if found.Searches != 2 || e.calls.Load() != 0 {
+		t.Errorf("%d searches and %d embeddings, want 2 and none", found.Searches, e.calls.Load())
+	}
+	var got []string
+	for _, hit := range found.Hits {
+		got = append(got, hit.Text)
+	}
+	if diff := cmp.Diff([]string{"bananas are yellow", "apples are red"}, got); diff != "" {
+		t.Error(diff)
+	}
+	first, second := found.Hits[0].Score, found.Hits[1].Score
+	if first <= second || first > 2/61.0+1e-12 {
+		t.Errorf("scores %v and %v are not those of the fusion", first, second)
+	}
+	if got := texts(t, a, several(schemas.RetrieveSettings{Mode: schemas.Keyword, Limit: 1}, "apple", "banana", "cherry")); len(got) != 1 {
+		t.Errorf("%d hits, and the limit is 1", len(got))
+	}
+	usage := find(t, a, several(schemas.RetrieveSettings{Mode: schemas.Vector}, "apple", "banana")).Usage
+	if diff := cmp.Diff(schemas.Usage{Calls: 2, InputTokens: 6}, usage); diff != "" {
+		t.Error(diff)
+	}
+	if usage := find(t, a, several(schemas.RetrieveSettings{Mode: schemas.Vector}, "apple", "banana")).Usage; usage != (schemas.Usage{}) {
+		t.Errorf("the same again cost %+v", usage)
+	}
+}
+
 func TestRefusals(t *testing.T) {
 	t.Parallel()
 	a, _ := setup(t)
 	two := 2.0
 	for name, test := range map[string]struct {
-		in   schemas.RetrieveRequest
+		in   retrieve.Query
 		code schemas.Code
 	}{
+		"no text":       {retrieve.Query{Tenant: "default", Settings: schemas.RetrieveSettings{Collection: "docs", Mode: schemas.Keyword, Limit: 1}}, schemas.Invalid},
+		"one is empty":  {several(schemas.RetrieveSettings{Mode: schemas.Keyword}, "x", " "), schemas.Invalid},
+		"too many":      {several(schemas.RetrieveSettings{Mode: schemas.Keyword}, strings.Split("abcdefghijklmnopq", "")...), schemas.Invalid},
 		"empty":         {ask("  ", schemas.RetrieveSettings{Mode: schemas.Hybrid}), schemas.Invalid},
 		"mode":          {ask("x", schemas.RetrieveSettings{Mode: "psychic"}), schemas.Invalid},
 		"limit":         {ask("x", schemas.RetrieveSettings{Mode: schemas.Hybrid, Limit: 1001}), schemas.Invalid},
 		"alpha":         {ask("x", schemas.RetrieveSettings{Mode: schemas.Hybrid, Alpha: &two}), schemas.Invalid},
 		"no collection": {ask("x", schemas.RetrieveSettings{Mode: schemas.Hybrid, Collection: "none"}), schemas.NotFound},
-		"other tenant":  {schemas.RetrieveRequest{Tenant: "other", Query: schemas.Content{Text: "x"}, Settings: schemas.RetrieveSettings{Collection: "docs", Mode: schemas.Keyword, Limit: 1}}, schemas.NotFound},
+		"other tenant":  {retrieve.Query{Tenant: "other", Texts: []string{"x"}, Settings: schemas.RetrieveSettings{Collection: "docs", Mode: schemas.Keyword, Limit: 1}}, schemas.NotFound},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			if _, err := a.Retrieve(t.Context(), test.in); err == nil || schemas.CodeOf(err) != test.code {
+			if _, err := a.Find(t.Context(), test.in); err == nil || schemas.CodeOf(err) != test.code {
 				t.Errorf("want %s, got %v", test.code, err)
 			}
 		})

@@ -24,6 +24,11 @@
 // the large ingestion and of each of its children is counted against the 4,000 events that are promised, and a second ingestion
 // must embed nothing.
 //
+// chains: a run of three generate steps, one after another, over HTTP through the gateway, each a call of a server in this process that waits
+// 20 ms, every response recorded. In lanes the floor is this program making the same three calls without recording anything; the ratio is that of
+// the median times at concurrency 1, and of runs a second at 16 and 64. As workflows of their own, at 1 and 16, the floor is an empty workflow with as
+// many local activities, three of which take as long; the ratio is that of runs a second. Each pair is measured three times in turn, and the median ratio counts.
+//
 // ask: the time from a question over HTTP (kept alive) to its answer, less what the model took, which is measured at the model: a server
 // in this process that waits 20 ms. The collection is the Go documentation, embedded by local/lexical. The floor is a workflow that does
 // nothing: as many local activities (three), started eagerly, hosted by the process that starts it, waited for by its starter. Both

@@ -68,3 +68,50 @@ func (h *emptyHost) close() {
 	h.worker.Stop()
 	h.client.Close()
 }
+
+// slowHost hosts a workflow that does nothing in as many local activities, and as slowly, as a chain of three model calls has.
+type slowHost struct{ *emptyHost }
+
+func hostSlow(ctx context.Context, latency time.Duration) (*slowHost, error) {
+	h, err := hostEmpty(ctx)
+	if err != nil {
+		return nil, err
+	}
+	slowActivity := func(ctx context.Context) error {
+		select {
+		case <-time.After(latency):
+			return nil
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	h.worker.RegisterWorkflowWithOptions(func(ctx workflow.Context) error {
+		ctx = workflow.WithLocalActivityOptions(ctx, workflow.LocalActivityOptions{StartToCloseTimeout: time.Minute})
+		for range chainSteps {
+			if err := workflow.ExecuteLocalActivity(ctx, slowActivity).Get(ctx, nil); err != nil {
+				return err
+			}
+		}
+		for range chainExtras {
+			if err := workflow.ExecuteLocalActivity(ctx, emptyActivity).Get(ctx, nil); err != nil {
+				return err
+			}
+		}
+		return nil
+	}, workflow.RegisterOptions{Name: "slow"})
+	return &slowHost{h}, nil
+}
+
+// chainExtras are the local activities of a run besides its steps: the record.
+const chainExtras = 1
+
+// run starts the workflow and waits for its end.
+func (h *slowHost) run(ctx context.Context) error {
+	started, err := h.client.ExecuteWorkflow(ctx, sdk.StartWorkflowOptions{
+		ID: "bench/" + uuid.NewString(), TaskQueue: emptyQueue, EnableEagerStart: true,
+	}, "slow")
+	if err != nil {
+		return err
+	}
+	return started.Get(ctx, nil)
+}

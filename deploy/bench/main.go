@@ -31,6 +31,11 @@ type options struct {
 	ingestBound       float64
 	askBound          float64
 	growthBound       float64 // MB
+	laneLatency       float64
+	laneAt16          float64
+	laneAt64          float64
+	workflowBound     float64
+	chainTime         time.Duration
 	weaviateInFlight  int
 	weaviateBatchSize int
 }
@@ -39,7 +44,7 @@ func parseOptions(args []string, stderr io.Writer) (options, error) {
 	var o options
 	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
 	flags.SetOutput(stderr)
-	flags.StringVar(&o.only, "only", "ingest,memory,ask", "`measurements` to make, by name")
+	flags.StringVar(&o.only, "only", "ingest,memory,ask,chains", "`measurements` to make, by name")
 	flags.StringVar(&o.binaries, "bin", "", "`folder` of tenuto and tenuto-worker (default: this program's)")
 	flags.IntVar(&o.rounds, "rounds", 3, "pairs of ingestion and raw import")
 	flags.IntVar(&o.runs, "runs", 200, "questions, and as many empty workflows")
@@ -49,6 +54,11 @@ func parseOptions(args []string, stderr io.Writer) (options, error) {
 	flags.Float64Var(&o.ingestBound, "ingest-bound", 1.5, "ingestion by raw import, at most")
 	flags.Float64Var(&o.askBound, "ask-bound", 3, "overhead of a question by an empty workflow, at most")
 	flags.Float64Var(&o.growthBound, "growth-bound", 100, "growth of memory from the small to the large ingestion, in `MB`")
+	flags.Float64Var(&o.laneLatency, "lane-bound", 1.15, "median time of a run in a lane by that of a plain program, at most, one at a time")
+	flags.Float64Var(&o.laneAt16, "lane-bound-16", 0.80, "runs a second in lanes by those of a plain program, at least, 16 at a time")
+	flags.Float64Var(&o.laneAt64, "lane-bound-64", 0.45, "the same, 64 at a time")
+	flags.Float64Var(&o.workflowBound, "workflow-bound", 0.7, "runs a second as workflows by those of an empty workflow with as many local activities, at least")
+	flags.DurationVar(&o.chainTime, "chain-time", 5*time.Second, "of each measurement of runs")
 	flags.IntVar(&o.weaviateInFlight, "raw-concurrency", 4, "batches of the raw import under way at once")
 	flags.IntVar(&o.weaviateBatchSize, "raw-batch", 200, "objects in a batch of the raw import")
 	return o, flags.Parse(args)
@@ -93,7 +103,7 @@ func (b *bench) all(ctx context.Context) error {
 	known := []struct {
 		name    string
 		measure func(context.Context) error
-	}{{"ask", b.ask}, {"ingest", b.ingest}, {"memory", b.memory}}
+	}{{"chains", b.chains}, {"ask", b.ask}, {"ingest", b.ingest}, {"memory", b.memory}}
 	chosen := strings.Split(b.only, ",")
 	for _, k := range known {
 		if !slices.Contains(chosen, k.name) {

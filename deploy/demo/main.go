@@ -1,5 +1,5 @@
-// Command demo shows the platform's first path on a running stack: it ingests the documents of the Go toolchain, asks questions
-// and ingests again. Every step is a command that a user could type.
+// Command demo shows the platform's first path on a running stack: it ingests the documents of the Go toolchain, asks questions,
+// ingests again, and runs a chain of a new project. Every step is a command that a user could type.
 package main
 
 import (
@@ -12,12 +12,6 @@ import (
 	"strings"
 )
 
-var questions = []string{
-	"What happens when you send to a closed channel?",
-	"What is the value of an uninitialized pointer, slice, map or interface variable?",
-	"When are deferred functions executed?",
-}
-
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	err := demo(ctx, os.Args[1:])
@@ -28,29 +22,59 @@ func main() {
 	}
 }
 
-// demo runs the tenuto binary named by its one argument.
+// scene is a part of the demo: what it shows, and the commands that show it.
+type scene struct {
+	title    string
+	commands [][]string
+}
+
+// scenes are the demo, over the folder docs. The new project's chain searches the collection docs.
+func scenes(docs string) []scene {
+	ingest := []string{"ingest", docs, "--collection", "docs"}
+	return []scene{
+		{"Ingest the documents that ship with Go: parse, chunk, embed, publish, prove.", [][]string{ingest}},
+		{"Ask. The answers are quotes (the built-in model local/extractive only quotes); each citation was verified.", [][]string{
+			{"ask", "What happens when you send to a closed channel?", "--collection", "docs"},
+			{"ask", "What is the value of an uninitialized pointer, slice, map or interface variable?", "--collection", "docs"},
+			{"ask", "When are deferred functions executed?", "--collection", "docs"},
+		}},
+		{"Ingest again: nothing changed, so nothing is embedded and nothing is written.", [][]string{ingest}},
+		{"Begin a project, a folder with chains, prompts and models to keep in Git, and check it.", [][]string{
+			{"init", "answers"},
+			{"check", "answers"},
+		}},
+		{"Run its chain: it finds passages, then has a model answer from them. The key becomes the name of the run.", [][]string{
+			{"run", "docs-qa", "--project", "answers", "--input", "question=What does the function recover return?", "--key", "first"},
+		}},
+		{"Look at the run: what each step did, and what it cost.", [][]string{{"runs", "show", "first"}}},
+	}
+}
+
+// demo runs the tenuto binary named by its one argument, in a folder of its own that it removes.
 func demo(ctx context.Context, args []string) error {
 	if len(args) != 1 {
 		return fmt.Errorf("usage: demo PATH-OF-TENUTO (make demo does it)")
 	}
-	d := driver{tenuto: args[0]}
+	tenuto, err := filepath.Abs(args[0])
+	if err != nil {
+		return err
+	}
 	docs, err := docs(ctx)
 	if err != nil {
 		return err
 	}
-	d.say("Ingest the documents that ship with Go: parse, chunk, embed, publish, prove.")
-	if err := d.run(ctx, "ingest", docs, "--collection", "go-docs"); err != nil {
+	dir, err := os.MkdirTemp("", "tenuto-demo-")
+	if err != nil {
 		return err
 	}
-	d.say("Ask. The answers are quotes (the built-in model local/extractive only quotes); each citation was verified.")
-	for _, question := range questions {
-		if err := d.run(ctx, "ask", question, "--collection", "go-docs"); err != nil {
-			return err
+	defer os.RemoveAll(dir)
+	for _, s := range scenes(docs) {
+		fmt.Printf("\n== %s\n", s.title)
+		for _, command := range s.commands {
+			if err := run(ctx, tenuto, dir, command); err != nil {
+				return err
+			}
 		}
-	}
-	d.say("Ingest again: nothing changed, so nothing is embedded and nothing is written.")
-	if err := d.run(ctx, "ingest", docs, "--collection", "go-docs"); err != nil {
-		return err
 	}
 	fmt.Print(next)
 	return nil
@@ -59,17 +83,14 @@ func demo(ctx context.Context, args []string) error {
 const next = `
 Done: the stack stops now and leaves nothing behind. To go on:
   make up                                          keep a stack running: gateway, console of Temporal, Weaviate, S3
-  .cache/bin/tenuto ingest DIR --collection NAME   your own documents
-  .cache/bin/tenuto ask QUESTION --collection NAME
+  .cache/bin/tenuto ingest DIR --collection docs   your own documents
+  .cache/bin/tenuto ask QUESTION --collection docs
+  .cache/bin/tenuto init PROJECT                   your own chains; PROJECT/README.md says how to go on
   OPENAI_API_KEY=... make up                       then: tenuto ask ... --model openai/MODEL   (any OpenAI-compatible server: OPENAI_BASE_URL)
 `
 
-type driver struct{ tenuto string }
-
-func (d driver) say(text string) { fmt.Printf("\n== %s\n", text) }
-
 // run shows a command and runs it.
-func (d driver) run(ctx context.Context, args ...string) error {
+func run(ctx context.Context, tenuto, dir string, args []string) error {
 	shown := make([]string, len(args))
 	for i, arg := range args {
 		shown[i] = arg
@@ -78,8 +99,8 @@ func (d driver) run(ctx context.Context, args ...string) error {
 		}
 	}
 	fmt.Printf("\n$ tenuto %s\n", strings.Join(shown, " "))
-	cmd := exec.CommandContext(ctx, d.tenuto, args...) //nolint:gosec // the program's own argument names the binary to show
-	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
+	cmd := exec.CommandContext(ctx, tenuto, args...) //nolint:gosec // the program's own argument names the binary to show
+	cmd.Dir, cmd.Stdout, cmd.Stderr = dir, os.Stdout, os.Stderr
 	return cmd.Run()
 }
 

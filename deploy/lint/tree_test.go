@@ -132,10 +132,11 @@ var imports = []file{
 
 	breach("activities/ingest/weaviate.go", "github.com/weaviate/weaviate-go-client/v4", "vendor-weaviate"),
 	breach("worker/host/minio_test.go", "github.com/minio/minio-go/v7", "vendor-s3"),
-	breach("activities/generate/openai.go", "github.com/openai/openai-go/v3", "vendor-openai"),
+	breach("activities/chain/openai.go", "github.com/openai/openai-go/v3", "vendor-models"),
+	breach("activities/provider/model/anthropicmodel/client.go", "github.com/anthropics/anthropic-sdk-go", "vendor-models"),
+	breach("activities/provider/model/geminimodel/client_test.go", "google.golang.org/genai", "vendor-models"),
 	allowed("activities/provider/vector/weaviatevector/client.go", "github.com/weaviate/weaviate-go-client/v4"),
 	allowed("activities/provider/blob/s3blob/client.go", "github.com/minio/minio-go/v7"),
-	allowed("activities/provider/model/openaimodel/client.go", "github.com/openai/openai-go/v3"),
 	allowed("deploy/bench/floor/client.go", "github.com/weaviate/weaviate-go-client/v4"),
 
 	breach("activities/ingest/ingest_test.go", "github.com/stretchr/testify", "one-assertion-habit"),
@@ -200,5 +201,7 @@ var stubs = []module{
 	{"github.com/minio/minio-go/v7", "v7.0.0", map[string]string{".": "package minio\n"}},
 	{"github.com/weaviate/weaviate-go-client/v4", "v4.0.0", map[string]string{".": "package weaviate\n"}},
 	{"github.com/openai/openai-go/v3", "v3.0.0", map[string]string{".": "package openai\n"}},
+	{"github.com/anthropics/anthropic-sdk-go", "v1.0.0", map[string]string{".": "package anthropic\n"}},
+	{"google.golang.org/genai", "v1.0.0", map[string]string{".": "package genai\n"}},
 	{"github.com/stretchr/testify", "v1.0.0", map[string]string{".": "package testify\n"}},
 }

@@ -66,7 +66,7 @@ func (p *platformPart) start(ctx context.Context, died func(error)) error {
 		return nil
 	}
 	front, err := gateway.New(gateway.Deps{
-		Temporal: deps.Temporal, Store: deps.Store, Logger: logger, BootstrapKey: p.key, Version: buildVersion(),
+		Temporal: deps.Temporal, Store: deps.Store, Journal: deps.Journal, Instance: deps.Instance, Worker: p.workers != nil, Logger: logger, BootstrapKey: p.key, Version: buildVersion(),
 		Defaults: gateway.Defaults{Embedder: config.Embedder, Model: config.Model},
 		Checks:   []gateway.Check{{Name: "weaviate", Run: deps.Index.Ping}},
 	})

@@ -27,10 +27,15 @@ const (
 type grammar struct {
 	JSON bool `name:"json" help:"Print the result as JSON."`
 
+	Init        initCommand        `cmd:"" help:"Write a new project: a folder with chains, prompts and models that works as it is."`
+	Check       checkCommand       `cmd:"" help:"Say what is wrong with a project, with file and line."`
+	Prompt      promptCommand      `cmd:"" help:"Render prompts."`
 	Ingest      ingestCommand      `cmd:"" help:"Ingest a folder, files or a JSONL file into a collection."`
 	Ingestions  ingestionsCommand  `cmd:"" help:"List, show and cancel ingestions."`
 	Search      searchCommand      `cmd:"" help:"Find chunks."`
 	Ask         askCommand         `cmd:"" help:"Answer a question from a collection, with citations."`
+	Run         runCommand         `cmd:"" help:"Run a chain of a project's folder, for development."`
+	Runs        runsCommand        `cmd:"" help:"List, show, cancel, continue and decide runs."`
 	Collections collectionsCommand `cmd:"" help:"List, show and delete collections."`
 	Keys        keysCommand        `cmd:"" help:"Create, list and revoke API keys."`
 	Doctor      doctorCommand      `cmd:"" help:"Check every part and say what is wrong."`

@@ -3,6 +3,7 @@ package cli_test
 import (
 	"bytes"
 	"context"
+	"flag"
 	"os"
 	"path/filepath"
 	"strings"
@@ -16,6 +17,8 @@ import (
 	"github.com/tenuto-dev/tenuto/starter/gateway/rest"
 )
 
+var update = flag.Bool("update", false, "write what scripts compare with anew")
+
 func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){
 		"tenuto": func() {
@@ -28,12 +31,16 @@ func TestMain(m *testing.M) {
 func TestScripts(t *testing.T) {
 	t.Parallel()
 	testscript.Run(t, testscript.Params{
-		Dir: "testdata", ContinueOnError: true,
+		Dir: "testdata", ContinueOnError: true, UpdateScripts: *update,
 		Setup: func(env *testscript.Env) error {
 			server := gatewaytest.Start(env.T().(testing.TB), nil)
+			if err := plant(server); err != nil {
+				return err
+			}
 			env.Setenv("TENUTO_URL", server.URL)
 			env.Setenv("TENUTO_API_KEY", gatewaytest.AdminToken)
 			env.Setenv("TZ", "UTC")
+			env.Setenv("RUN", plantedID)
 			return nil
 		},
 	})

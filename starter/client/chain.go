@@ -24,17 +24,17 @@ const memoFingerprint = "fingerprint"
 
 // ChainOptions are the choices of a run; the zero value is right for most.
 type ChainOptions struct {
-	Timeout time.Duration // of the whole run, however often it is retried; zero is one hour
+	Timeout time.Duration // of the whole run, however often it is retried; zero is one hour, and a week for one that nobody waits for
 }
 
 // StartChain starts a run of a chain, or finds the one that this request started before: the run id is the idempotency key. A run
 // that finished answers with its stored result for as long as Temporal keeps it. Errors: conflict where the run id belongs to
 // another request, invalid for an id or a tenant that is none; otherwise those of [Coded].
-func StartChain(ctx context.Context, c Starter, in schemas.ChainRequest, choices ChainOptions) (Run[schemas.RunOutcome], error) {
+func StartChain(ctx context.Context, c Starter, in schemas.RunRequest, choices ChainOptions) (Run[schemas.RunOutcome], error) {
 	if err := errors.Join(schemas.CheckTenant(in.Tenant), schemas.CheckRunID(in.RunID)); err != nil {
 		return Run[schemas.RunOutcome]{}, err
 	}
-	mark := fingerprint(in)
+	mark := Fingerprint(in)
 	run, err := Start(ctx, c, chainStart(in, mark, choices), schemas.Chain, in)
 	if !as[*serviceerror.WorkflowExecutionAlreadyStarted](err) {
 		return run, err
@@ -44,27 +44,47 @@ func StartChain(ctx context.Context, c Starter, in schemas.ChainRequest, choices
 
 // chainStart refuses a second execution instead of joining it, because only then does Temporal say that there is a first one,
 // whose request must be compared. Eager start saves a hop when a worker shares the client.
-func chainStart(in schemas.ChainRequest, mark string, choices ChainOptions) client.StartWorkflowOptions {
+func chainStart(in schemas.RunRequest, mark string, choices ChainOptions) client.StartWorkflowOptions {
 	return client.StartWorkflowOptions{
 		ID:                                       schemas.RunWorkflowID(in.Tenant, in.RunID),
 		TaskQueue:                                schemas.QueueInteractive,
-		WorkflowExecutionTimeout:                 cmp.Or(choices.Timeout, time.Hour),
+		WorkflowExecutionTimeout:                 cmp.Or(choices.Timeout, longest(in)),
 		WorkflowIDConflictPolicy:                 enumspb.WORKFLOW_ID_CONFLICT_POLICY_FAIL,
 		WorkflowIDReusePolicy:                    enumspb.WORKFLOW_ID_REUSE_POLICY_REJECT_DUPLICATE,
 		WorkflowExecutionErrorWhenAlreadyStarted: true,
 		EnableEagerStart:                         true,
-		StaticSummary:                            "chain " + in.Chain.Name,
+		StaticSummary:                            "chain " + in.Plan.Chain,
 		Memo:                                     map[string]any{memoFingerprint: mark},
-		Priority:                                 temporal.Priority{PriorityKey: 1, FairnessKey: in.Tenant},
+		Priority:                                 temporal.Priority{PriorityKey: priority(in), FairnessKey: in.Tenant},
 		TypedSearchAttributes: temporal.NewSearchAttributes(
 			temporal.NewSearchAttributeKeyKeyword(schemas.AttrTenant).ValueSet(in.Tenant),
-			temporal.NewSearchAttributeKeyKeyword(schemas.AttrChain).ValueSet(in.Chain.Name),
+			temporal.NewSearchAttributeKeyKeyword(schemas.AttrChain).ValueSet(in.Plan.Chain),
 		),
 	}
 }
 
+func longest(in schemas.RunRequest) time.Duration {
+	if in.Batch || !in.Plan.FitsLane() {
+		return 7 * 24 * time.Hour
+	}
+	return time.Hour
+}
+
+// The priorities of workflow and activity tasks, 1 being the first.
+const (
+	priorityInteractive = 1
+	priorityBatch       = 5
+)
+
+func priority(in schemas.RunRequest) int {
+	if in.Batch {
+		return priorityBatch
+	}
+	return priorityInteractive
+}
+
 // join finds the run that has the id, if it is of the same request.
-func join(ctx context.Context, c Starter, in schemas.ChainRequest, mark string) (Run[schemas.RunOutcome], error) {
+func join(ctx context.Context, c Starter, in schemas.RunRequest, mark string) (Run[schemas.RunOutcome], error) {
 	id := schemas.RunWorkflowID(in.Tenant, in.RunID)
 	found, err := c.DescribeWorkflow(ctx, id, "")
 	if err != nil {
@@ -77,7 +97,9 @@ func join(ctx context.Context, c Starter, in schemas.ChainRequest, mark string) 
 	return Attach(ctx, c, schemas.Chain, id, found.WorkflowExecution.RunID), nil
 }
 
-func fingerprint(in schemas.ChainRequest) string {
+// Fingerprint is the same for requests that ask for the same: it leaves out when, and how the run goes on.
+func Fingerprint(in schemas.RunRequest) string {
+	in.StartMS, in.Fresh, in.Done = 0, false, nil
 	data, err := json.Marshal(in)
 	if err != nil { // a struct of strings, numbers and slices always marshals
 		panic(err)

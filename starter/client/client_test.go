@@ -18,26 +18,25 @@ import (
 	"github.com/tenuto-dev/tenuto/starter/gateway/gatewaytest"
 )
 
-func search(query string) schemas.ChainRequest {
-	return schemas.ChainRequest{
-		Tenant: schemas.DefaultTenant, RunID: "r1", Input: schemas.Content{Text: query},
-		Chain: schemas.ChainSpec{Name: "search", Steps: []schemas.Step{{
-			ID: "retrieve", Kind: schemas.StepRetrieve, Retrieve: &schemas.RetrieveSettings{Collection: "library", Mode: schemas.Hybrid, Limit: 3},
-		}}},
+func search(query string) schemas.RunRequest {
+	return schemas.RunRequest{
+		Tenant: schemas.DefaultTenant, RunID: "r1", Input: schemas.Content{Text: `{"query":"` + query + `"}`},
+		Bundle: schemas.Ref{Key: "bundle"},
+		Plan:   schemas.Plan{Chain: "search", Steps: []schemas.PlanStep{{ID: "retrieve", Kind: schemas.StepRetrieve}}},
 	}
 }
 
 // fake runs chains as fn.
-func fake(fn func(context.Context, schemas.ChainRequest) (schemas.RunOutcome, error)) *gatewaytest.Temporal {
+func fake(fn func(context.Context, schemas.RunRequest) (schemas.RunOutcome, error)) *gatewaytest.Temporal {
 	return &gatewaytest.Temporal{Handlers: map[string]gatewaytest.Handler{
-		schemas.Chain.Name(): func(ctx context.Context, in any) (any, error) { return fn(ctx, in.(schemas.ChainRequest)) },
+		schemas.Chain.Name(): func(ctx context.Context, in any) (any, error) { return fn(ctx, in.(schemas.RunRequest)) },
 	}}
 }
 
 func TestStartChainJoinsTheSameRequest(t *testing.T) {
 	t.Parallel()
-	temporal := fake(func(_ context.Context, in schemas.ChainRequest) (schemas.RunOutcome, error) {
-		return schemas.RunOutcome{RunID: in.RunID, Output: schemas.Ref{Key: "out"}}, nil
+	temporal := fake(func(_ context.Context, in schemas.RunRequest) (schemas.RunOutcome, error) {
+		return schemas.RunOutcome{RunID: in.RunID, Output: schemas.Content{Text: "out"}}, nil
 	})
 	var first string
 	for i := range 2 {
@@ -46,7 +45,7 @@ func TestStartChainJoinsTheSameRequest(t *testing.T) {
 			t.Fatal(err)
 		}
 		out, err := run.Wait(t.Context())
-		if err != nil || out.Output.Key != "out" || run.WorkflowID() != "run/default/r1" {
+		if err != nil || out.Output.Text != "out" || run.WorkflowID() != "run/default/r1" {
 			t.Errorf("run %d of %s: %+v, %v", i, run.WorkflowID(), out, err)
 		}
 		if i == 0 {
@@ -64,14 +63,22 @@ func TestStartChainJoinsTheSameRequest(t *testing.T) {
 	if _, err := client.StartChain(t.Context(), temporal, bad, client.ChainOptions{}); schemas.CodeOf(err) != schemas.Invalid {
 		t.Errorf("a bad run id: %v", err)
 	}
-	if got := temporal.Options("run/default/r1").WorkflowExecutionTimeout; got != time.Hour {
-		t.Errorf("timeout %v", got)
+	if got := temporal.Options("run/default/r1"); got.WorkflowExecutionTimeout != time.Hour || got.Priority.PriorityKey != 1 {
+		t.Errorf("timeout %v, priority %v", got.WorkflowExecutionTimeout, got.Priority)
+	}
+	batch := search("x")
+	batch.RunID, batch.Batch = "r2", true
+	if _, err := client.StartChain(t.Context(), temporal, batch, client.ChainOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	if got := temporal.Options("run/default/r2"); got.WorkflowExecutionTimeout != 7*24*time.Hour || got.Priority.PriorityKey != 5 || got.Priority.FairnessKey != "default" {
+		t.Errorf("of a batch: timeout %v, priority %v", got.WorkflowExecutionTimeout, got.Priority)
 	}
 }
 
 func TestWaitEndsWithTheCaller(t *testing.T) {
 	t.Parallel()
-	temporal := fake(func(ctx context.Context, _ schemas.ChainRequest) (schemas.RunOutcome, error) {
+	temporal := fake(func(ctx context.Context, _ schemas.RunRequest) (schemas.RunOutcome, error) {
 		<-ctx.Done()
 		return schemas.RunOutcome{}, ctx.Err()
 	})
@@ -123,10 +130,10 @@ func TestCoded(t *testing.T) {
 	}
 }
 
-// A service that speaks Temporal starts a run and waits for its outcome; the output is in the artifact store, under its key.
+// A service that speaks Temporal starts a run and waits for its outcome; a short output comes with it, a long one lies in the artifact store.
 func ExampleStartChain() {
-	var temporal client.Starter = fake(func(_ context.Context, in schemas.ChainRequest) (schemas.RunOutcome, error) {
-		return schemas.RunOutcome{RunID: in.RunID, Output: schemas.Ref{Key: "tenants/default/runs/r1/hits.json"}}, nil
+	var temporal client.Starter = fake(func(_ context.Context, in schemas.RunRequest) (schemas.RunOutcome, error) {
+		return schemas.RunOutcome{RunID: in.RunID, Output: schemas.Content{Text: `{"hits":[]}`}}, nil
 	}) // in a service: client.Dial of the Temporal SDK
 	run, err := client.StartChain(context.Background(), temporal, search("goroutines"), client.ChainOptions{Timeout: time.Minute})
 	if err != nil {
@@ -136,8 +143,8 @@ func ExampleStartChain() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	fmt.Println(outcome.RunID, outcome.Output.Key)
-	// Output: r1 tenants/default/runs/r1/hits.json
+	fmt.Println(outcome.RunID, outcome.Output.Text)
+	// Output: r1 {"hits":[]}
 }
 
 // Every client of Temporal's SDK is a Starter.

@@ -3,6 +3,7 @@ package gateway
 import (
 	"cmp"
 	"context"
+	_ "embed"
 	"encoding/json"
 	"net/http"
 	"time"
@@ -10,7 +11,6 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"github.com/tenuto-dev/tenuto/schemas"
-	"github.com/tenuto-dev/tenuto/starter/client"
 	"github.com/tenuto-dev/tenuto/starter/gateway/rest"
 )
 
@@ -22,12 +22,6 @@ type askInput struct {
 
 type askOutput struct{ Body rest.Answered }
 
-type runInput struct {
-	ID string `path:"run" doc:"Id of the run."`
-}
-
-type runOutput struct{ Body rest.Run }
-
 func (g *Gateway) askRoutes() {
 	route(g, huma.Operation{
 		OperationID: "ask", Method: http.MethodPost, Path: "/api/v1/collections/{collection}/ask",
@@ -38,82 +32,56 @@ func (g *Gateway) askRoutes() {
 			http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout,
 		},
 	}, services, g.ask)
-	route(g, huma.Operation{
-		OperationID: "show-run", Method: http.MethodGet, Path: "/api/v1/runs/{run}",
-		Summary: "Show the record of a run", Tags: []string{"chains"}, Errors: []int{http.StatusNotFound},
-	}, services, g.showRun)
 }
 
+// askPrompt is the prompt of the built-in chain.
+//
+//go:embed ask.prompt
+var askPrompt string
+
 func (g *Gateway) ask(ctx context.Context, in *askInput) (*askOutput, error) {
-	start := time.Now()
+	begin := time.Now()
 	collection, err := schemas.CanonicalCollection(in.Collection)
 	if err != nil {
 		return nil, err
 	}
-	id := cmp.Or(in.IdempotencyKey, newID())
-	outcome, err := g.run(ctx, id, in.Body.Question, g.askChain(collection, in.Body))
+	if err := checkText(in.Body.Question); err != nil {
+		return nil, err
+	}
+	input, err := json.Marshal(map[string]any{"query": in.Body.Question, "filter": filterInput(in.Body.Filter)})
 	if err != nil {
 		return nil, err
 	}
-	var answer schemas.Answer
-	if err := g.load(ctx, outcome.Output, &answer); err != nil {
+	done, err := g.carryOut(ctx, start{tenant: caller(ctx).Tenant, key: in.IdempotencyKey, input: input, bundle: g.askBundle(collection, in.Body)})
+	if err != nil {
 		return nil, err
 	}
-	if answer.Citations == nil {
-		answer.Citations = []schemas.Citation{}
+	var answer struct {
+		Answer    string             `json:"answer"`
+		Citations []schemas.Citation `json:"citations"`
+	}
+	if err := g.load(ctx, done.outcome.Output, &answer); err != nil {
+		return nil, err
 	}
 	return &askOutput{rest.Answered{
-		RunID: id, Answer: answer.Text, Citations: answer.Citations, Model: answer.Model, Usage: outcome.Usage,
-		LatencyMS: float64(time.Since(start).Microseconds()) / 1000,
+		RunID: done.id, Answer: answer.Answer, Citations: answer.Citations, Model: cmp.Or(in.Body.Model, g.defaults.Model),
+		Usage: done.outcome.Usage, LatencyMS: float64(time.Since(begin).Microseconds()) / 1000,
 	}}, nil
 }
 
-// askChain is the built-in chain of two steps: find chunks, then answer from them.
-func (g *Gateway) askChain(collection string, in rest.NewAsk) schemas.ChainSpec {
-	return schemas.ChainSpec{Name: "ask", Steps: []schemas.Step{
-		{ID: stepRetrieve, Kind: schemas.StepRetrieve, Retrieve: &schemas.RetrieveSettings{
-			Collection: collection, Mode: cmp.Or(in.Mode, schemas.Hybrid), Limit: cmp.Or(in.Limit, 6), Filter: in.Filter,
-		}},
-		{ID: stepGenerate, Kind: schemas.StepGenerate, Needs: []string{stepRetrieve}, Generate: &schemas.GenerateSettings{
-			Model: cmp.Or(in.Model, g.defaults.Model), MaxTokens: in.MaxTokens,
-		}},
-	}}
+// askBundle is the built-in chain of two steps: find chunks, then answer from them.
+func (g *Gateway) askBundle(collection string, in rest.NewAsk) schemas.Bundle {
+	return schemas.Bundle{
+		Chain: "ask", Prompts: map[string]string{"ask": askPrompt},
+		Chains: map[string]schemas.ChainDef{"ask": {Steps: []schemas.StepDef{
+			{ID: stepRetrieve, Retrieve: retrieveDef(collection, cmp.Or(in.Mode, schemas.Hybrid), cmp.Or(in.Limit, 6), in.Filter)},
+			{ID: stepGenerate, Needs: []string{stepRetrieve}, Generate: &schemas.GenerateDef{
+				Prompt: "ask", With: map[string]string{"question": "input.query"}, Passages: "steps." + stepRetrieve + ".hits", Cite: true,
+				Model: cmp.Or(in.Model, g.defaults.Model), Budget: schemas.BudgetDef{Answer: in.MaxTokens, Retrieved: askContext},
+			}},
+		}}},
+	}
 }
 
-func (g *Gateway) showRun(ctx context.Context, in *runInput) (*runOutput, error) {
-	if err := schemas.CheckRunID(in.ID); err != nil {
-		return nil, err
-	}
-	workflow := schemas.RunWorkflowID(caller(ctx).Tenant, in.ID)
-	found, err := g.temporal.DescribeWorkflow(ctx, workflow, "")
-	if err != nil {
-		coded := client.Coded(err)
-		if schemas.CodeOf(coded) == schemas.NotFound {
-			coded = schemas.Wrap(schemas.NotFound, err, "there is no run %s (any more)", in.ID)
-		}
-		return nil, coded
-	}
-	out := &runOutput{rest.Run{RunID: in.ID, Status: statusOf(found.Status)}}
-	if out.Body.Status == rest.Running {
-		return out, nil
-	}
-	return out, g.concludeRun(ctx, workflow, &out.Body)
-}
-
-// concludeRun adds the record of an ended run and its output, or why it failed.
-func (g *Gateway) concludeRun(ctx context.Context, workflow string, run *rest.Run) error {
-	outcome, err := client.Attach(ctx, g.temporal, schemas.Chain, workflow, "").Wait(ctx)
-	if err != nil {
-		run.Failure = failureOf(err)
-		return nil
-	}
-	run.Record = new(schemas.Exchange)
-	if err := g.load(ctx, outcome.Record, run.Record); err != nil {
-		return err
-	}
-	output, err := g.store.Get(ctx, outcome.Output.Key)
-	if err == nil && json.Valid(output) {
-		run.Output = output
-	}
-	return err
-}
+// askContext bounds the passages of a question, in tokens.
+const askContext = 8000

@@ -27,14 +27,14 @@ func newKey(t *testing.T, c caller, in rest.NewKey) (caller, rest.CreatedKey) {
 func TestNoAnonymousAccess(t *testing.T) {
 	t.Parallel()
 	s := gatewaytest.Start(t, nil)
-	open := []string{"/healthz", "/readyz"}
+	open := []string{"/healthz", "/readyz", "/schemas/{name}"}
 	for path, item := range s.Gateway.OpenAPI().Paths {
 		for method, op := range map[string]any{"GET": item.Get, "PUT": item.Put, "POST": item.Post, "DELETE": item.Delete} {
 			if fmt.Sprint(op) == "<nil>" {
 				continue
 			}
 			url := strings.NewReplacer("{collection}", "library", "{ingestion}", "latest", "{run}", "r", "{key}", "00000000cafe",
-				"{sha256}", schemas.Hash(nil)).Replace(path)
+				"{sha256}", schemas.Hash(nil), "{name}", "chain.json").Replace(path)
 			got := caller{t, s.URL, ""}.send(method, url, nil)
 			if strings.Contains(strings.Join(open, " "), path) {
 				got.want(t, 200, nil)
@@ -81,6 +81,12 @@ func TestRoles(t *testing.T) {
 		{schemas.RoleService, "DELETE", library, 403},
 		{schemas.RoleService, "GET", "/api/v1/keys", 403},
 		{schemas.RoleService, "GET", "/metrics", 403},
+		{schemas.RoleService, "GET", "/api/v1/runs", 200},
+		{schemas.RoleService, "POST", "/api/v1/runs", 403},
+		{schemas.RoleService, "POST", "/api/v1/runs/r/retry", 403},
+		{schemas.RoleService, "POST", "/api/v1/runs/r/decide", 403},
+		{schemas.RoleService, "POST", "/api/v1/runs/r/cancel", 404},
+		{schemas.RoleReviewer, "GET", "/api/v1/runs", 403},
 		{schemas.RoleReviewer, "GET", "/api/v1/collections", 403},
 		{schemas.RoleOperator, "GET", library, 200},
 		{schemas.RoleOperator, "POST", library + "/ingestions/latest/cancel", 200},

@@ -118,17 +118,17 @@ func (g *Gateway) conclude(ctx context.Context, found *rest.Ingestion) error {
 	if report.Quarantine.IsZero() {
 		return nil
 	}
-	return g.load(ctx, report.Quarantine, &found.Report.Quarantine)
+	return g.load(ctx, schemas.Content{Ref: report.Quarantine}, &found.Report.Quarantine)
 }
 
 // load reads a JSON object that a workflow's result points at.
-func (g *Gateway) load(ctx context.Context, ref schemas.Ref, into any) error {
-	data, err := blob.GetContent(ctx, g.store, ref)
+func (g *Gateway) load(ctx context.Context, content schemas.Content, into any) error {
+	text, err := blob.Text(ctx, g.store, content)
 	if err != nil {
 		return err
 	}
-	if err := json.Unmarshal(data, into); err != nil {
-		return schemas.Wrap(schemas.Internal, err, "object %s cannot be read", ref.Key)
+	if err := json.Unmarshal([]byte(text), into); err != nil {
+		return schemas.Wrap(schemas.Internal, err, "the result cannot be read")
 	}
 	return nil
 }

@@ -16,7 +16,9 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/tenuto-dev/tenuto/activities/provider/blob"
+	"github.com/tenuto-dev/tenuto/activities/provider/blob/journal"
 	"github.com/tenuto-dev/tenuto/schemas"
+	tenuto "github.com/tenuto-dev/tenuto/starter/client"
 	"github.com/tenuto-dev/tenuto/starter/gateway/pack"
 )
 
@@ -24,6 +26,9 @@ import (
 type Deps struct {
 	Temporal client.Client
 	Store    *blob.Store
+	Journal  *journal.Journal // where records of runs are found; one over Store if nil
+	Instance string           // unique name of the process; made up if empty
+	Worker   bool             // a worker shares the process and its instance, so that short runs are carried out here
 	Defaults Defaults
 	Checks   []Check // of further parts, besides Temporal, its workers and the store
 	Logger   *zap.Logger
@@ -49,6 +54,11 @@ type Check struct {
 type Gateway struct {
 	temporal client.Client
 	store    *blob.Store
+	journal  *journal.Journal
+	lanes    Lanes // nil where no worker shares the process
+	instance string
+	inFlight inFlight
+	bundles  bundles
 	defaults Defaults
 	checks   []Check
 	log      *zap.Logger
@@ -70,12 +80,16 @@ func New(deps Deps) (*Gateway, error) {
 	if deps.Now == nil {
 		deps.Now = time.Now
 	}
+	if deps.Journal == nil {
+		deps.Journal = journal.New(deps.Store, "gateway")
+	}
 	keys, err := newKeyring(deps.Store, deps.Now, deps.BootstrapKey)
 	if err != nil {
 		return nil, err
 	}
 	g := &Gateway{
 		temporal: deps.Temporal, store: deps.Store, now: deps.Now, keys: keys,
+		journal: deps.Journal, instance: cmp.Or(deps.Instance, newID()),
 		defaults: Defaults{
 			Embedder: cmp.Or(deps.Defaults.Embedder, "local/lexical"),
 			Model:    cmp.Or(deps.Defaults.Model, "local/extractive"),
@@ -85,6 +99,9 @@ func New(deps Deps) (*Gateway, error) {
 		uploads:  make(chan struct{}, 8),
 		listings: make(chan struct{}, 2),
 		metrics:  newMetrics(),
+	}
+	if deps.Worker {
+		g.lanes = tenuto.NewLanes(deps.Temporal, schemas.LaneQueue(g.instance))
 	}
 	g.checks = append(g.ownChecks(), deps.Checks...)
 	g.handler = g.assemble(cmp.Or(deps.Version, "dev"))
@@ -106,6 +123,9 @@ func (g *Gateway) Serve(ctx context.Context, listener net.Listener) error {
 		MaxHeaderBytes:    64 << 10,
 		ErrorLog:          zap.NewStdLog(g.log),
 	}
+	alive, gone := context.WithCancel(context.WithoutCancel(ctx))
+	defer gone()
+	go g.live(alive)
 	done := make(chan error, 1)
 	go func() { done <- server.Serve(listener) }()
 	select {
@@ -115,7 +135,11 @@ func (g *Gateway) Serve(ctx context.Context, listener net.Listener) error {
 	}
 	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), 15*time.Second)
 	defer cancel()
-	return errors.Join(server.Shutdown(drain), ignoreClosed(<-done))
+	err := errors.Join(server.Shutdown(drain), ignoreClosed(<-done))
+	if g.lanes != nil {
+		g.lanes.Close(drain)
+	}
+	return err
 }
 
 func ignoreClosed(err error) error {
@@ -136,7 +160,9 @@ func (g *Gateway) assemble(version string) http.Handler {
 	g.collectionRoutes()
 	g.searchRoutes()
 	g.askRoutes()
+	g.runRoutes()
 	g.healthRoutes(mux)
+	g.schemaRoutes(mux)
 	tidy(g.api.OpenAPI())
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		newProblem(http.StatusNotFound, schemas.NotFound, "there is no such route or method; /openapi.json lists all").

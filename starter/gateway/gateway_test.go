@@ -294,7 +294,7 @@ func TestSearchAndAsk(t *testing.T) {
 	}
 	var run rest.Run
 	c.send("GET", "/api/v1/runs/q-1", nil).want(t, 200, &run)
-	if run.Status != rest.Completed || run.Record.RunID != "q-1" || !strings.Contains(string(run.Output), "Alpha is first") {
+	if run.Status != rest.RunDone || run.Record.RunID != "q-1" || !strings.Contains(string(run.Output), "Alpha is first") {
 		t.Errorf("run %+v", run)
 	}
 }

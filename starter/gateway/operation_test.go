@@ -49,6 +49,7 @@ func TestOpenAPI(t *testing.T) {
 		OpenAPI string `json:"openapi"`
 		Paths   map[string]map[string]struct {
 			Summary     string                     `json:"summary"`
+			Roles       []string                   `json:"x-roles"`
 			OperationID string                     `json:"operationId"`
 			Responses   map[string]json.RawMessage `json:"responses"`
 			Body        struct {
@@ -69,11 +70,66 @@ func TestOpenAPI(t *testing.T) {
 			lines = append(lines, strings.Join([]string{
 				path, strings.ToUpper(method), op.OperationID,
 				strings.Join(slices.Sorted(maps.Keys(op.Body.Content)), ","), strings.Join(slices.Sorted(maps.Keys(op.Responses)), ","),
+				strings.Join(op.Roles, ","),
 			}, " | "))
 		}
 	}
 	slices.Sort(lines)
 	golden(t, "routes.golden", strings.Join(lines, "\n")+"\n")
+}
+
+// TestOpenAPIHoldsTogether checks what a client generator trips over: references to nothing, operations of one name, and parameters in a path
+// that nobody describes.
+func TestOpenAPIHoldsTogether(t *testing.T) {
+	t.Parallel()
+	var api map[string]any
+	caller{t, gatewaytest.Start(t, nil).URL, ""}.send("GET", "/openapi.json", nil).want(t, 200, &api)
+	var walk func(any)
+	walk = func(at any) {
+		switch at := at.(type) {
+		case map[string]any:
+			if ref, ok := at["$ref"].(string); ok && !resolves(api, ref) {
+				t.Errorf("%s leads nowhere", ref)
+			}
+			for _, below := range at {
+				walk(below)
+			}
+		case []any:
+			for _, below := range at {
+				walk(below)
+			}
+		}
+	}
+	walk(api)
+	ids := map[any]string{}
+	for path, methods := range api["paths"].(map[string]any) {
+		for method, operation := range methods.(map[string]any) {
+			op := operation.(map[string]any)
+			if other, taken := ids[op["operationId"]]; taken {
+				t.Errorf("%s %s has the id of %s", method, path, other)
+			}
+			ids[op["operationId"]] = method + " " + path
+			described, _ := json.Marshal(op["parameters"])
+			for part := range strings.SplitSeq(path, "/") {
+				name, ok := strings.CutPrefix(part, "{")
+				if ok && !strings.Contains(string(described), `"in":"path","name":"`+strings.TrimSuffix(name, "}")+`"`) {
+					t.Errorf("%s %s does not describe %s", method, path, part)
+				}
+			}
+		}
+	}
+}
+
+func resolves(api map[string]any, ref string) bool {
+	var at any = api
+	for name := range strings.SplitSeq(strings.TrimPrefix(ref, "#/"), "/") {
+		object, ok := at.(map[string]any)
+		if !ok || object[name] == nil {
+			return false
+		}
+		at = object[name]
+	}
+	return true
 }
 
 func golden(t *testing.T, name, got string) {

@@ -57,12 +57,13 @@ func finishProblem(ctx huma.Context, _ string, v any) (any, error) {
 	return v, nil
 }
 
-// route registers one operation for callers with one of the roles.
+// route registers one operation for callers with one of the roles, which the description lists as x-roles.
 func route[I, O any](g *Gateway, op huma.Operation, roles []schemas.Role, handle func(context.Context, *I) (*O, error)) {
 	if len(roles) > 0 {
 		op.Middlewares = append(op.Middlewares, g.authorize(roles))
 		op.Security = []map[string][]string{{"key": {}}}
 		op.Errors = append(op.Errors, http.StatusUnauthorized, http.StatusForbidden)
+		op.Extensions = map[string]any{"x-roles": slices.Compact(append(slices.Clone(roles), schemas.RoleAdmin))}
 	}
 	body := op.RequestBody
 	op.RequestBody = nil // or huma would read and check the body that the handler streams

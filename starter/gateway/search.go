@@ -3,23 +3,21 @@ package gateway
 import (
 	"cmp"
 	"context"
+	"encoding/json"
 	"net/http"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/tenuto-dev/tenuto/schemas"
-	"github.com/tenuto-dev/tenuto/starter/client"
 	"github.com/tenuto-dev/tenuto/starter/gateway/rest"
 )
 
 const (
-	maxQuestion  = 32 << 10        // bytes of a query or a question
-	searchAtOnce = 8               // queries of one request that run at the same time
-	runTime      = 2 * time.Minute // how long a request waits for a run
+	maxQuestion  = 32 << 10 // bytes of a query or a question
+	searchAtOnce = 8        // queries of one request that run at the same time
 	stepRetrieve = "retrieve"
 	stepGenerate = "generate"
 )
@@ -48,24 +46,20 @@ func (g *Gateway) search(ctx context.Context, in *searchInput) (*searchOutput, e
 	if (in.Body.Query != "") == (len(in.Body.Queries) > 0) {
 		return nil, schemas.Errorf(schemas.Invalid, "send either query, with what to look for, or queries")
 	}
-	settings := schemas.RetrieveSettings{
-		Collection: collection, Mode: cmp.Or(in.Body.Mode, schemas.Hybrid), Limit: cmp.Or(in.Body.Limit, 10),
-		Alpha: in.Body.Alpha, Filter: in.Body.Filter,
-	}
 	if in.Body.Query != "" {
-		hits, err := g.find(ctx, cmp.Or(in.IdempotencyKey, newID()), in.Body.Query, settings)
+		hits, err := g.find(ctx, in.IdempotencyKey, in.Body.Query, in.Body, collection)
 		return &searchOutput{rest.Found{Hits: hits}}, err
 	}
-	return g.searchAll(ctx, in, settings)
+	return g.searchAll(ctx, in, collection)
 }
 
-func (g *Gateway) searchAll(ctx context.Context, in *searchInput, settings schemas.RetrieveSettings) (*searchOutput, error) {
+func (g *Gateway) searchAll(ctx context.Context, in *searchInput, collection string) (*searchOutput, error) {
 	results := make([]rest.SearchResult, len(in.Body.Queries))
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(searchAtOnce)
 	for i, query := range in.Body.Queries {
 		group.Go(func() error {
-			hits, err := g.find(ctx, queryRunID(in.IdempotencyKey, i), query.Text, settings)
+			hits, err := g.find(ctx, queryKey(in.IdempotencyKey, i), query.Text, in.Body, collection)
 			results[i] = rest.SearchResult{ID: query.ID, Hits: hits}
 			return err
 		})
@@ -76,63 +70,75 @@ func (g *Gateway) searchAll(ctx context.Context, in *searchInput, settings schem
 	return &searchOutput{rest.Found{Results: results}}, nil
 }
 
-func queryRunID(key string, i int) string {
+func queryKey(key string, i int) string {
 	if key == "" {
-		return newID()
+		return ""
 	}
 	return key + ":" + strconv.Itoa(i)
 }
 
 // find runs the built-in chain of one retrieve step.
-func (g *Gateway) find(ctx context.Context, run, query string, settings schemas.RetrieveSettings) ([]schemas.Hit, error) {
-	outcome, err := g.run(ctx, run, query, schemas.ChainSpec{
-		Name:  "search",
-		Steps: []schemas.Step{{ID: stepRetrieve, Kind: schemas.StepRetrieve, Retrieve: &settings}},
+func (g *Gateway) find(ctx context.Context, key, query string, in rest.NewSearch, collection string) ([]schemas.Hit, error) {
+	if err := checkText(query); err != nil {
+		return nil, err
+	}
+	def := retrieveDef(collection, cmp.Or(in.Mode, schemas.Hybrid), cmp.Or(in.Limit, 10), in.Filter)
+	def.Alpha = in.Alpha
+	input, err := json.Marshal(map[string]any{"query": query, "filter": filterInput(in.Filter)})
+	if err != nil {
+		return nil, err
+	}
+	done, err := g.carryOut(ctx, start{
+		tenant: caller(ctx).Tenant, key: key, input: input, bundle: schemas.Bundle{Chain: "search", Chains: map[string]schemas.ChainDef{
+			"search": {Steps: []schemas.StepDef{{ID: stepRetrieve, Retrieve: def}}},
+		}},
 	})
 	if err != nil {
 		return nil, err
 	}
-	hits := []schemas.Hit{}
-	return hits, g.load(ctx, outcome.Output, &hits)
+	var output struct {
+		Hits []schemas.Hit `json:"hits"`
+	}
+	err = g.load(ctx, done.outcome.Output, &output)
+	return output.Hits, err
 }
 
-// run executes a chain on a text and waits for the outcome; a run that was executed before answers with its stored outcome.
-// Errors: invalid for an unusable text or run id, conflict where the run id belongs to another request, deadline where the run
-// takes longer than the caller can wait, and what the run itself failed with.
-func (g *Gateway) run(ctx context.Context, id, text string, chain schemas.ChainSpec) (schemas.RunOutcome, error) {
-	tenant := caller(ctx).Tenant
-	input, err := g.content(ctx, tenant, text)
-	if err != nil {
-		return schemas.RunOutcome{}, err
+// retrieveDef is a retrieve step over the run's input. What differs from one request to the next is input, so that the bundle stays the
+// same.
+func retrieveDef(collection string, mode schemas.SearchMode, limit int, filter *schemas.Filter) *schemas.RetrieveDef {
+	def := &schemas.RetrieveDef{Collection: collection, Query: "input.query", Mode: mode, Limit: limit}
+	if filter == nil {
+		return def
 	}
-	ctx, cancel := context.WithTimeout(ctx, runTime)
-	defer cancel()
-	run, err := client.StartChain(ctx, g.temporal, schemas.ChainRequest{
-		Tenant: tenant, RunID: id, Chain: chain, Input: input,
-	}, client.ChainOptions{})
-	if err != nil {
-		return schemas.RunOutcome{}, err
+	if filter.Source != "" {
+		def.Source = "input.filter.source"
 	}
-	outcome, err := run.Wait(ctx)
-	if err != nil && ctx.Err() != nil {
-		return outcome, schemas.Wrap(schemas.Deadline, err,
-			"run %s has no result yet and goes on; ask for it at /api/v1/runs/%s, and if it stays so, \"tenuto doctor\" says whether a worker runs", id, id)
+	if filter.Document != "" {
+		def.Document = "input.filter.document"
 	}
-	return outcome, err
+	for name := range filter.Metadata {
+		if def.Metadata == nil {
+			def.Metadata = map[string]string{}
+		}
+		def.Metadata[name] = "input.filter.metadata[" + strconv.Quote(name) + "]"
+	}
+	return def
 }
 
-// content checks a caller's text and makes it part of a message: a short one inline, a long one by reference.
-func (g *Gateway) content(ctx context.Context, tenant, text string) (schemas.Content, error) {
+func filterInput(filter *schemas.Filter) *schemas.Filter {
+	if filter == nil {
+		return &schemas.Filter{}
+	}
+	return filter
+}
+
+// checkText checks a query or a question.
+func checkText(text string) error {
 	switch {
 	case strings.TrimSpace(text) == "":
-		return schemas.Content{}, schemas.Errorf(schemas.Invalid, "the text is empty; say what to look for")
+		return schemas.Errorf(schemas.Invalid, "the text is empty; say what to look for")
 	case len(text) > maxQuestion:
-		return schemas.Content{}, tooLarge(schemas.Errorf(schemas.Invalid, "the text has %d bytes; at most %d are read", len(text), maxQuestion))
-	case len(text) <= schemas.InlineBytes:
-		return schemas.Content{Text: text}, nil
+		return tooLarge(schemas.Errorf(schemas.Invalid, "the text has %d bytes; at most %d are read", len(text), maxQuestion))
 	}
-	sum := schemas.Hash([]byte(text))
-	ref := schemas.Ref{Key: schemas.BlobKey(tenant, sum), SHA256: sum, Bytes: int64(len(text))}
-	_, err := g.store.PutIfAbsent(ctx, ref.Key, []byte(text))
-	return schemas.Content{Ref: ref}, err
+	return nil
 }

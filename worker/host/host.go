@@ -10,14 +10,16 @@ import (
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/worker"
 
+	"github.com/tenuto-dev/tenuto/activities/chain"
 	"github.com/tenuto-dev/tenuto/activities/collection"
-	"github.com/tenuto-dev/tenuto/activities/generate"
 	"github.com/tenuto-dev/tenuto/activities/ingest"
 	"github.com/tenuto-dev/tenuto/activities/ingest/ledger"
 	"github.com/tenuto-dev/tenuto/activities/provider/blob"
+	"github.com/tenuto-dev/tenuto/activities/provider/blob/journal"
 	"github.com/tenuto-dev/tenuto/activities/provider/model"
+	"github.com/tenuto-dev/tenuto/activities/provider/model/fleet"
 	"github.com/tenuto-dev/tenuto/activities/provider/vector"
-	"github.com/tenuto-dev/tenuto/activities/record"
+	"github.com/tenuto-dev/tenuto/activities/provider/web"
 	"github.com/tenuto-dev/tenuto/activities/retrieve"
 	"github.com/tenuto-dev/tenuto/schemas"
 	"github.com/tenuto-dev/tenuto/worker/bind"
@@ -33,15 +35,23 @@ type Deps struct {
 	Store    *blob.Store
 	Index    *vector.Index
 	Models   *model.Set
+	Journal  *journal.Journal
+	Fleet    *fleet.Fleet
+	Instance string // unique name of the process; lanes have a queue of that name
 }
 
 // Host is the workers of one process, one for each task queue.
-type Host struct{ workers []worker.Worker }
+type Host struct {
+	workers []worker.Worker
+	journal *journal.Journal
+	stopped context.CancelFunc // ends the journal's work in the background
+	settled chan struct{}
+}
 
 // New makes the workers and registers everything on them. It polls nothing yet.
 func New(deps Deps) *Host {
-	h := &Host{}
-	for queue, options := range queues() {
+	h := &Host{journal: deps.Journal}
+	for queue, options := range queues(deps.Instance) {
 		w := worker.New(deps.Temporal, queue, options)
 		if !options.DisableWorkflowWorker {
 			workflows.Register(w)
@@ -54,7 +64,7 @@ func New(deps Deps) *Host {
 
 // queues says how much of each kind of work one process takes on. What a person waits for is bounded by nothing but the machine;
 // bulk work leaves room for it.
-func queues() map[string]worker.Options {
+func queues(instance string) map[string]worker.Options {
 	cpus := runtime.GOMAXPROCS(0)
 	base := worker.Options{WorkerStopTimeout: drain, MaxConcurrentWorkflowTaskPollers: 8}
 	interactive, bulk, embed := base, base, base
@@ -66,8 +76,12 @@ func queues() map[string]worker.Options {
 	embed.MaxConcurrentActivityExecutionSize = 8
 	embed.MaxConcurrentActivityTaskPollers = 4
 	embed.DisableWorkflowWorker = true
+	lanes := interactive
+	lanes.MaxConcurrentActivityExecutionSize = 1 // lanes have local activities only
+	lanes.MaxConcurrentActivityTaskPollers = 1
 	return map[string]worker.Options{
 		schemas.QueueInteractive: interactive, schemas.QueueIngest: bulk, schemas.QueueEmbed: embed,
+		schemas.LaneQueue(instance): lanes,
 	}
 }
 
@@ -81,12 +95,13 @@ func Bind(r bind.Registry, deps Deps) {
 	bind.Activity(r, schemas.PublishBucket, in.Publish)
 	bind.Activity(r, schemas.FinishIngest, in.Finish)
 
-	find := &retrieve.Activities{Store: deps.Store, Index: deps.Index, Models: deps.Models}
-	bind.Activity(r, schemas.Retrieve, find.Retrieve)
-	answer := &generate.Activities{Store: deps.Store, Models: deps.Models}
-	bind.Activity(r, schemas.Generate, answer.Generate)
-	keep := &record.Activities{Store: deps.Store}
-	bind.Activity(r, schemas.RecordRun, keep.Record)
+	steps := &chain.Activities{
+		Store: deps.Store, Journal: deps.Journal, Fleet: deps.Fleet, Web: &web.Client{},
+		Find: &retrieve.Activities{Store: deps.Store, Index: deps.Index, Models: deps.Models},
+	}
+	bind.Activity(r, schemas.RunStep, steps.Step)
+	bind.Activity(r, schemas.RunOutput, steps.Output)
+	bind.Activity(r, schemas.RecordRun, steps.Record)
 
 	drop := &collection.Activities{Store: deps.Store, Index: deps.Index}
 	bind.Activity(r, schemas.DropCollection, drop.Drop)
@@ -94,7 +109,7 @@ func Bind(r bind.Registry, deps Deps) {
 
 // Run polls until ctx ends, then lets work in flight finish for a moment. Error: unavailable when Temporal refuses the workers.
 func (h *Host) Run(ctx context.Context) error {
-	if err := h.Start(); err != nil {
+	if err := h.Start(); err != nil { //nolint:contextcheck // the journal's work ends with Stop, not with whoever started it
 		return err
 	}
 	<-ctx.Done()
@@ -112,7 +127,21 @@ func (h *Host) Start() error {
 			return schemas.Wrap(schemas.Unavailable, fmt.Errorf("starting a worker: %w", err), "Temporal refuses the workers: check that its namespace exists")
 		}
 	}
+	h.settle()
 	return nil
+}
+
+// settle has the journal move records to their places while the host runs.
+func (h *Host) settle() {
+	if h.journal == nil {
+		return
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	h.stopped, h.settled = cancel, make(chan struct{})
+	go func() {
+		defer close(h.settled)
+		_ = h.journal.Run(ctx) // it reports what goes wrong by itself
+	}()
 }
 
 // Stop stops polling and waits for work in flight, ten seconds at most.
@@ -123,5 +152,9 @@ func (h *Host) Stop() {
 	}
 	for range h.workers {
 		<-done
+	}
+	if h.stopped != nil {
+		h.stopped()
+		<-h.settled
 	}
 }

@@ -2,9 +2,14 @@ package host
 
 import (
 	"context"
+	"crypto/rand"
+	"os"
+	"regexp"
+	"strings"
 
 	"go.uber.org/zap"
 
+	"github.com/tenuto-dev/tenuto/activities/provider/blob/journal"
 	"github.com/tenuto-dev/tenuto/worker/dial"
 	"github.com/tenuto-dev/tenuto/worker/telemetry"
 	"github.com/tenuto-dev/tenuto/worker/wire"
@@ -23,9 +28,25 @@ func Open(ctx context.Context, getenv func(string) string, logger *zap.Logger) (
 	if deps.Index, err = wire.Index(config); err != nil {
 		return Deps{}, config, err
 	}
-	if deps.Models, err = wire.Models(config, deps.Store); err != nil {
+	records := wire.Records(deps.Store)
+	if deps.Models, err = wire.Models(config, records); err != nil {
 		return Deps{}, config, err
 	}
+	deps.Fleet = wire.Fleet(deps.Models, records, getenv)
+	deps.Instance = instance()
+	deps.Journal = journal.New(deps.Store, deps.Instance)
+	deps.Journal.Report = func(err error) { logger.Warn("journal", zap.Error(err)) }
 	deps.Temporal, err = dial.Open(ctx, dial.Options{Getenv: getenv, Logger: telemetry.Temporal(logger)})
 	return deps, config, err
 }
+
+// instance is a name for this process that no other has: where it runs, for people, and a random part.
+func instance() string {
+	name, err := os.Hostname()
+	if err != nil {
+		name = "host"
+	}
+	return strings.ToLower(unsafe.ReplaceAllString(name, "-")) + "-" + strings.ToLower(rand.Text()[:10])
+}
+
+var unsafe = regexp.MustCompile(`[^A-Za-z0-9-]+`)

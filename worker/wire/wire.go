@@ -97,8 +97,7 @@ func Index(c Config) (*vector.Index, error) {
 
 // Models makes the configured model providers: local always, openai where it has an address or a key. Paid responses are kept in
 // the store.
-func Models(c Config, store *blob.Store) (*model.Set, error) {
-	records := callRecords{store}
+func Models(c Config, records model.Records) (*model.Set, error) {
 	providers := []*model.Provider{{Name: "local", Driver: localmodel.Driver{}, Records: records}}
 	if c.OpenAI != (OpenAI{}) {
 		driver, err := openaimodel.New(openaimodel.Options{BaseURL: c.OpenAI.BaseURL, APIKey: c.OpenAI.Key})
@@ -109,6 +108,9 @@ func Models(c Config, store *blob.Store) (*model.Set, error) {
 	}
 	return model.NewSet(providers...)
 }
+
+// Records keeps paid responses that belong to no run in the artifact store, for good.
+func Records(store *blob.Store) model.Records { return callRecords{store} }
 
 // callRecords keeps paid responses in the artifact store.
 type callRecords struct{ store *blob.Store }

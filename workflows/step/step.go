@@ -3,8 +3,10 @@
 package step
 
 import (
+	"errors"
 	"time"
 
+	enumspb "go.temporal.io/api/enums/v1"
 	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/workflow"
 
@@ -30,6 +32,21 @@ var (
 		StartToClose: 2 * time.Minute, ScheduleToClose: 5 * time.Minute,
 		FirstRetry: 200 * time.Millisecond, LongestRetry: 10 * time.Second, Attempts: 6,
 	}
+	// Lane is a call of a run in a lane. What does not pass within these attempts is continued by a workflow of its own.
+	Lane = Profile{
+		StartToClose: 2 * time.Minute, ScheduleToClose: 2 * time.Minute,
+		FirstRetry: 50 * time.Millisecond, LongestRetry: time.Second, Attempts: 3,
+	}
+	// Patient is a step that may wait for days for a provider to come back.
+	Patient = Profile{
+		StartToClose: 10 * time.Minute, ScheduleToClose: 72 * time.Hour,
+		Heartbeat: 10 * time.Second, FirstRetry: time.Second, LongestRetry: time.Minute,
+	}
+	// Record is the last call of a run. What it keeps was paid for, so it waits for the store.
+	Record = Profile{
+		StartToClose: 30 * time.Second, ScheduleToClose: time.Hour,
+		FirstRetry: 100 * time.Millisecond, LongestRetry: 10 * time.Second,
+	}
 	// Bulk is a batch of ingestion. A part that is down for a night holds it up and loses nothing.
 	Bulk = Profile{
 		Queue: schemas.QueueIngest, StartToClose: 30 * time.Minute, ScheduleToClose: 72 * time.Hour,
@@ -41,6 +58,18 @@ var (
 		Heartbeat: 10 * time.Second, FirstRetry: time.Second, LongestRetry: 30 * time.Second,
 	}
 )
+
+// Within returns the profile with another bound of one attempt, in milliseconds; 0 changes nothing.
+func (p Profile) Within(ms int) Profile {
+	if ms <= 0 {
+		return p
+	}
+	p.StartToClose = time.Duration(ms) * time.Millisecond
+	if p.Attempts > 0 && p.ScheduleToClose < time.Duration(p.Attempts+1)*p.StartToClose {
+		p.ScheduleToClose = time.Duration(p.Attempts+1) * p.StartToClose
+	}
+	return p
+}
 
 func (p Profile) retry() *temporal.RetryPolicy {
 	return &temporal.RetryPolicy{
@@ -76,6 +105,53 @@ func Child[In, Out any](ctx workflow.Context, id string, wf schemas.Workflow[In,
 	var out Out
 	err := workflow.ExecuteChildWorkflow(ctx, wf.Name(), in).Get(ctx, &out)
 	return out, err
+}
+
+// Part is Child for a part of the parent's own work: when the parent is cancelled it waits for the part's end, because what the part tells of
+// its work counts all the same.
+func Part[In, Out any](ctx workflow.Context, id string, wf schemas.Workflow[In, Out], in In, summary string) (Out, error) {
+	ctx = workflow.WithChildOptions(ctx, workflow.ChildWorkflowOptions{WorkflowID: id, StaticSummary: summary, WaitForCancellation: true})
+	var out Out
+	err := workflow.ExecuteChildWorkflow(ctx, wf.Name(), in).Get(ctx, &out)
+	return out, err
+}
+
+// Launching says how Launch starts a workflow.
+type Launching struct {
+	ID       string
+	Queue    string
+	Summary  string            // what the Temporal UI shows
+	Fairness string            // whose turn it takes
+	Keywords map[string]string // search attributes of type Keyword
+}
+
+// Launch starts wf and waits only until the server knows of it: it goes on whatever becomes of the caller. One that runs under the id
+// already, or did, is left to it.
+func Launch[In, Out any](ctx workflow.Context, wf schemas.Workflow[In, Out], in In, how Launching) error {
+	var attributes []temporal.SearchAttributeUpdate
+	for _, name := range workflow.DeterministicKeys(how.Keywords) {
+		attributes = append(attributes, temporal.NewSearchAttributeKeyKeyword(name).ValueSet(how.Keywords[name]))
+	}
+	ctx = workflow.WithChildOptions(ctx, workflow.ChildWorkflowOptions{
+		WorkflowID: how.ID, TaskQueue: how.Queue, StaticSummary: how.Summary, ParentClosePolicy: enumspb.PARENT_CLOSE_POLICY_ABANDON,
+		WorkflowIDReusePolicy: enumspb.WORKFLOW_ID_REUSE_POLICY_REJECT_DUPLICATE, TypedSearchAttributes: temporal.NewSearchAttributes(attributes...),
+		Priority: temporal.Priority{PriorityKey: first, FairnessKey: how.Fairness},
+	})
+	err := workflow.ExecuteChildWorkflow(ctx, wf.Name(), in).GetChildWorkflowExecution().Get(ctx, nil)
+	if _, ok := errors.AsType[*temporal.ChildWorkflowExecutionAlreadyStartedError](err); ok {
+		return nil
+	}
+	return err
+}
+
+// first is the priority of what somebody waits for; see starter/client.
+const first = 1
+
+// Handle carries out requests of the kind u as they come. Where check refuses one, it leaves no trace.
+func Handle[In, Out any](
+	ctx workflow.Context, u schemas.Update[In, Out], fn func(workflow.Context, In) (Out, error), check func(In) error,
+) error {
+	return workflow.SetUpdateHandlerWithOptions(ctx, u.Name(), fn, workflow.UpdateHandlerOptions{Validator: check})
 }
 
 // Again ends this execution and starts wf anew with in, under the same workflow id and with an empty history.

@@ -29,52 +29,103 @@ type Call struct {
 	Tenant  string
 	Attempt string // what makes a deliberate second call differ from a repeated first one: run id / step id / n
 	Request Request
+
+	// The rest is no part of the identity.
+	Emit      Emit    // of the response while it comes in; nil asks for none
+	Records   Records // where this call is recorded; nil is where the provider records its calls
+	Leave     Leave   // asked before the call is sent; nil asks nobody
+	Ambiguous string  // what to do when it was sent before and its answer was lost: schemas.AmbiguousRetry (also empty), -Fail or -Ask
 }
 
-// Generate returns the response to call, and whether it was recorded before. A call is identified by tenant, provider, request and
-// attempt: a repeated one, in this process or after a crash, is answered from the record and costs nothing, and concurrent ones
-// share one call to the provider. The response is stored before it is returned.
-//
-// Codes: those of Driver.Generate; invalid also for a request that no provider could serve; unavailable also when Records fail. A
-// caller that cancels gets its context's error.
+// Leave waits until a call may be sent. Done is called once, with what came of it. What is recorded already needs no leave.
+type Leave func(ctx context.Context) (done func(Response, error), err error)
+
+// Paid is what came of a call.
+type Paid struct {
+	Response
+	Identity  string
+	Recorded  bool // it was answered before and read back now
+	Ambiguous bool // it had been sent before and that answer was lost, so it may have been paid for twice
+}
+
+// Generate is Pay for callers who want no more than the response and whether it was recorded before.
 func (p *Provider) Generate(ctx context.Context, call Call) (resp Response, recorded bool, err error) {
+	paid, err := p.Pay(ctx, call)
+	return paid.Response, paid.Recorded, err
+}
+
+// Pay returns the response to call. A call is identified by tenant, provider, request and attempt: a repeated one, in this process or
+// after a crash, is answered from the record and costs nothing, and concurrent ones share one call to the provider. The response is
+// recorded before it is returned. Where the records are a Marker, a call is marked before it is sent, so that one whose answer was lost
+// is known when it is repeated.
+//
+// With call.Emit the response is streamed where the server can. Every caller's Emit receives the whole text, in as many pieces as it
+// comes in; a recorded response comes in one. Emit is called on the caller's goroutine, and not after Generate has returned.
+//
+// Codes: those of Driver.Generate; invalid also for a request that no provider could serve; unavailable also when the records fail;
+// conflict with ErrAmbiguous when the call was sent before and shall not be repeated. A caller that cancels gets its context's error.
+func (p *Provider) Pay(ctx context.Context, call Call) (Paid, error) {
 	if err := checkCall(call); err != nil {
-		return Response{}, false, err
+		return Paid{}, err
+	}
+	if call.Records == nil {
+		call.Records = p.Records
 	}
 	identity, err := Identity(p.Name, call)
 	if err != nil {
-		return Response{}, false, err
+		return Paid{}, err
 	}
-	got, err := p.calls.do(ctx, identity, func(ctx context.Context) (outcome, error) {
-		return p.recall(ctx, call, identity)
+	got, err := p.calls.do(ctx, identity, call.Emit, func(ctx context.Context, emit Emit) (outcome, error) {
+		return p.recall(ctx, call, identity, emit)
 	})
-	return got.Response, got.recorded, p.normal(ctx, err)
+	return Paid{Response: got.Response, Identity: identity, Recorded: got.recorded, Ambiguous: got.ambiguous}, p.normal(ctx, err)
 }
 
-// outcome is a response and whether it was recorded before.
+// outcome is a response and how it came about.
 type outcome struct {
 	Response
-	recorded bool
+	recorded, ambiguous bool
 }
 
 // recall returns the response that was paid for before, or pays for it and stores it. One runs for an identity at a time, so that
 // nobody pays between another's look at the record and its payment.
-func (p *Provider) recall(ctx context.Context, call Call, identity string) (outcome, error) {
+func (p *Provider) recall(ctx context.Context, call Call, identity string, emit Emit) (outcome, error) {
 	if data, ok := p.unsaved.take(identity); ok {
 		return p.saveLate(ctx, call, identity, data)
 	}
-	if resp, ok, err := p.load(ctx, call.Tenant, identity); ok || err != nil {
-		return outcome{resp, ok}, err
+	record, ok, err := p.load(ctx, call, identity)
+	if err != nil || ok && !record.Sent {
+		return outcome{Response: record.Response, recorded: ok, ambiguous: record.Ambiguous}, err
 	}
-	resp, err := p.Driver.Generate(ctx, call.Request)
-	if err != nil {
+	if err := mayRepeat(call, ok); err != nil {
 		return outcome{}, err
+	}
+	resp, err := p.send(ctx, call, identity, emit)
+	if err != nil {
+		p.unmark(ctx, call, identity, err)
+		return outcome{ambiguous: ok}, err
 	}
 	resp.Usage.Calls = 1
-	if err := p.save(ctx, call, identity, resp); err != nil {
+	if err := p.save(ctx, call, identity, resp, ok); err != nil {
 		return outcome{}, err
 	}
-	return outcome{Response: resp}, nil
+	return outcome{Response: resp, ambiguous: ok}, nil
+}
+
+// send makes the call, when it may be made.
+func (p *Provider) send(ctx context.Context, call Call, identity string, emit Emit) (resp Response, err error) {
+	if call.Leave != nil {
+		done, err := call.Leave(ctx)
+		if err != nil {
+			return Response{}, err
+		}
+		defer func() { done(resp, err) }()
+	}
+	if err := p.mark(ctx, call, identity); err != nil {
+		return Response{}, err
+	}
+	resp, err = p.Driver.Generate(ctx, call.Request, emit)
+	return resp, err
 }
 
 // Embed returns one vector an input. It makes exactly one call of the provider, so the caller batches by Limits. Nothing is recorded.

@@ -27,7 +27,7 @@ type driver struct {
 	vectors [][]float32
 }
 
-func (d *driver) Generate(ctx context.Context, request model.Request) (model.Response, error) {
+func (d *driver) Generate(ctx context.Context, request model.Request, _ model.Emit) (model.Response, error) {
 	d.calls.Add(1)
 	if d.entered != nil {
 		d.entered <- struct{}{}
@@ -306,7 +306,9 @@ func TestErrorsGetACode(t *testing.T) {
 
 type panicking struct{ *driver }
 
-func (panicking) Generate(context.Context, model.Request) (model.Response, error) { panic("nil map") }
+func (panicking) Generate(context.Context, model.Request, model.Emit) (model.Response, error) {
+	panic("nil map")
+}
 
 func TestAPanicIsAnError(t *testing.T) {
 	t.Parallel()
@@ -332,6 +334,17 @@ func TestIdentity(t *testing.T) {
 	if got := identity("p", func(c *model.Call) { c.Request.Schema = json.RawMessage("{\"b\":[1.0],\n\"a\":1}") }); got != same {
 		t.Error("the order of a schema's keys changes the identity")
 	}
+	tool := func(parameters string) string {
+		return identity("p", func(c *model.Call) {
+			c.Request.Tools = []model.Tool{{Name: "f", Parameters: json.RawMessage(parameters)}}
+		})
+	}
+	if tool(`{"a":1,"b":2}`) != tool(`{"b": 2, "a": 1}`) {
+		t.Error("the order of a tool's parameters changes the identity")
+	}
+	if identity("p", func(c *model.Call) { c.Emit = func(model.Delta) {} }) != same {
+		t.Error("to listen changes the identity")
+	}
 	zero := 0.0
 	seen := map[string]string{same: "unchanged", identity("q", func(*model.Call) {}): "provider"}
 	for name, change := range map[string]func(*model.Call){
@@ -344,6 +357,14 @@ func TestIdentity(t *testing.T) {
 		"max tokens":  func(c *model.Call) { c.Request.MaxTokens = 1 },
 		"stop":        func(c *model.Call) { c.Request.Stop = []string{"x"} },
 		"schema":      func(c *model.Call) { c.Request.Schema = json.RawMessage(`{"a": 1, "b": [1]}`) },
+		"tool":        func(c *model.Call) { c.Request.Tools = []model.Tool{{Name: "f"}} },
+		"parameters": func(c *model.Call) {
+			c.Request.Tools = []model.Tool{{Name: "f", Parameters: json.RawMessage(`{"a":1,"b":2}`)}}
+		},
+		"tool choice": func(c *model.Call) { c.Request.ToolChoice = "f" },
+		"effort":      func(c *model.Call) { c.Request.Effort = "low" },
+		"media":       func(c *model.Call) { c.Request.Messages[0].Media = []model.Media{{Type: "image/png", URL: "u"}} },
+		"state":       func(c *model.Call) { c.Request.Messages[0].State = json.RawMessage(`{}`) },
 	} {
 		id := identity("p", change)
 		if other, ok := seen[id]; ok {

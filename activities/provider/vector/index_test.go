@@ -270,3 +270,24 @@ func TestRefusesBadSpecs(t *testing.T) {
 		}
 	}
 }
+
+func TestPassagesAreChecked(t *testing.T) {
+	t.Parallel()
+	index, _ := setup(t)
+	for name, p := range map[string]vector.Passage{
+		"no source":   {Document: "d"},
+		"no document": {Source: "s"},
+		"not UTF-8":   {Source: "s", Document: "\xff"},
+		"negative":    {Source: "s", Document: "d", First: -1},
+		"backwards":   {Source: "s", Document: "d", First: 2, Last: 1},
+		"too many":    {Source: "s", Document: "d", Last: 1000},
+	} {
+		if _, err := index.Passage(t.Context(), here, p); err == nil || schemas.CodeOf(err) != schemas.Invalid {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	_, err := index.Search(t.Context(), here, vector.Query{Mode: vector.Listing, Limit: 1})
+	if err == nil || schemas.CodeOf(err) != schemas.Invalid {
+		t.Errorf("a search in the mode that only passages have: %v", err)
+	}
+}

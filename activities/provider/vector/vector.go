@@ -58,6 +58,8 @@ type Query struct {
 	Alpha  float64
 	Limit  int
 	Filter *schemas.Filter
+	First  int // ordinal, of a Listing
+	Last   int // ordinal, of a Listing
 }
 
 // Found is an object that a query found, without its vector and terms. The score is that of BM25 for keyword search, the cosine
@@ -94,7 +96,7 @@ type Driver interface {
 	// Delete removes objects and returns how many there were. Ids that do not exist are not an error. All removes the tenant
 	// from the class; class, alias and other tenants stay, and a tenant that is gone counts for 0. Code: not_found (for ids).
 	Delete(ctx context.Context, target Target, selection Selection) (int, error)
-	// Search answers query, best first. Codes: not_found, invalid (another number of dimensions).
+	// Search answers query, best first; see also Listing. Codes: not_found, invalid (another number of dimensions).
 	Search(ctx context.Context, target Target, query Query) ([]Found, error)
 	// Status counts. Code: not_found.
 	Status(ctx context.Context, target Target) (Status, error)

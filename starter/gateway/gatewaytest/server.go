@@ -27,6 +27,7 @@ func Start(t testing.TB, change func(*gateway.Deps)) *Server {
 	store := blob.New(&memblob.Driver{})
 	work := &Work{Store: store}
 	temporal := &Temporal{Handlers: work.Handlers()}
+	work.Temporal = temporal
 	deps := gateway.Deps{Temporal: temporal, Store: store, BootstrapKey: AdminToken, Version: "test"}
 	if change != nil {
 		change(&deps)

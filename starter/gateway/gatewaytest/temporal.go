@@ -32,7 +32,8 @@ type Handler func(ctx context.Context, in any) (any, error)
 // workflow ids: one execution at a time, conflict and reuse policies. Methods that it lacks panic.
 type Temporal struct {
 	client.Client
-	Handlers map[string]Handler // by workflow type
+	Handlers map[string]Handler // by workflow type, and by update
+	Answers  map[string]any     // to queries, by their type; no worker can be asked for others
 
 	mu      sync.Mutex
 	runs    []*run
@@ -195,6 +196,7 @@ func (f *Temporal) DescribeWorkflow(_ context.Context, id, runID string) (*clien
 	out := &client.WorkflowExecutionDescription{}
 	out.WorkflowExecution.ID, out.WorkflowExecution.RunID = id, r.runID
 	out.Status, out.Memo, out.WorkflowStartTime = r.status(), r.memo, r.started
+	out.TypedSearchAttributes = r.options.TypedSearchAttributes
 	return out, nil
 }
 
@@ -249,20 +251,6 @@ func (r *run) matches(query string) bool {
 	tenant := strings.Split(r.options.ID, "/")[1]
 	return strings.Contains(query, schemas.AttrTenant+" = '"+tenant+"'") &&
 		(!strings.Contains(query, "WorkflowId") || strings.Contains(query, "WorkflowId = '"+r.options.ID+"'"))
-}
-
-// QueryWorkflow answers no query: there is no worker to ask.
-func (f *Temporal) QueryWorkflow(context.Context, string, string, string, ...any) (converter.EncodedValue, error) {
-	return nil, serviceerror.NewFailedPrecondition("no worker")
-}
-
-// CancelWorkflow ends the context of a workflow.
-func (f *Temporal) CancelWorkflow(_ context.Context, id, runID string) error {
-	r, err := f.look(id, runID)
-	if err == nil {
-		r.cancel()
-	}
-	return err
 }
 
 // DescribeTaskQueue says whether workers poll.

@@ -18,10 +18,13 @@ import (
 // hash, finds documents by the words of a query, and answers with the first sentence of the best. Documents whose text begins with
 // "broken" go to quarantine.
 type Work struct {
-	Store *blob.Store
-	Gate  chan struct{} // when not nil, ingestions wait until it is closed
+	Store    *blob.Store
+	Temporal *Temporal     // where a lane starts the rest of a run
+	Gate     chan struct{} // when not nil, ingestions and runs wait until it is closed
 
 	mu      sync.Mutex
+	broken  map[string]schemas.Code    // by step
+	made    map[string]int             // how often a step was carried out
 	indexed map[string]map[string]text // by tenant/collection, by document
 }
 
@@ -31,8 +34,11 @@ type text struct{ sum, content string }
 func (w *Work) Handlers() map[string]Handler {
 	return map[string]Handler{
 		schemas.Ingest.Name(): typed(w.ingest),
-		schemas.Chain.Name():  typed(w.chain),
 		schemas.Drop.Name():   typed(w.drop),
+
+		schemas.Chain.Name():   typed(w.chain),
+		schemas.Lane.Name():    typed(w.lane),
+		schemas.LaneRun.Name(): typed(w.laneRun),
 	}
 }
 
@@ -49,12 +55,8 @@ func typed[In, Out any](fn func(context.Context, In) (Out, error)) Handler {
 
 func (w *Work) ingest(ctx context.Context, in schemas.IngestRequest) (schemas.IngestReport, error) {
 	report := schemas.IngestReport{WorkflowID: schemas.IngestID(in.Tenant, in.Collection), Ingestion: in.Ingestion}
-	if w.Gate != nil {
-		select {
-		case <-w.Gate:
-		case <-ctx.Done():
-			return report, ctx.Err()
-		}
+	if err := w.wait(ctx); err != nil {
+		return report, err
 	}
 	documents, err := w.Documents(ctx, in.Snapshot)
 	if err != nil {
@@ -83,6 +85,18 @@ func (w *Work) ingest(ctx context.Context, in schemas.IngestRequest) (schemas.In
 		Class: schemas.ClassName(in.Collection, 1), Version: 1, Recipe: in.Recipe, Created: "2026-01-02T03:04:05Z",
 	})
 	return report, err
+}
+
+func (w *Work) wait(ctx context.Context) error {
+	if w.Gate == nil {
+		return nil
+	}
+	select {
+	case <-w.Gate:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 }
 
 // Documents reads a snapshot and checks that its header says the truth about its shards.
@@ -155,35 +169,8 @@ func (w *Work) replace(key string, now map[string]text) (counts schemas.Document
 	return counts
 }
 
-func (w *Work) chain(ctx context.Context, in schemas.ChainRequest) (schemas.RunOutcome, error) {
-	question := in.Input.Text
-	if !in.Input.Ref.IsZero() {
-		data, err := w.Store.Get(ctx, in.Input.Ref.Key)
-		if err != nil {
-			return schemas.RunOutcome{}, err
-		}
-		question = string(data)
-	}
-	hits, err := w.find(in.Tenant, question, *in.Chain.Steps[0].Retrieve)
-	if err != nil {
-		return schemas.RunOutcome{}, err
-	}
-	out := schemas.RunOutcome{RunID: in.RunID, Usage: schemas.Usage{Calls: len(in.Chain.Steps) - 1}}
-	base := schemas.TenantPrefix(in.Tenant) + "runs/" + in.RunID
-	if len(in.Chain.Steps) == 1 {
-		out.Output, err = w.put(ctx, base+"-output.json", hits)
-	} else {
-		out.Output, err = w.put(ctx, base+"-output.json", answer(hits, in.Chain.Steps[1].Generate.Model))
-	}
-	if err != nil {
-		return out, err
-	}
-	out.Record, err = w.put(ctx, base+".json", schemas.Exchange{RunID: in.RunID, Tenant: in.Tenant, Chain: in.Chain, Input: in.Input})
-	return out, err
-}
-
 // find fails as a workflow does, with a recorded failure.
-func (w *Work) find(tenant, question string, settings schemas.RetrieveSettings) ([]schemas.Hit, error) {
+func (w *Work) find(tenant, question string, settings schemas.RetrieveDef) ([]schemas.Hit, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	documents, ok := w.indexed[tenant+"/"+settings.Collection]
@@ -211,17 +198,6 @@ func (w *Work) find(tenant, question string, settings schemas.RetrieveSettings) 
 		hits[i].Rank = i + 1
 	}
 	return hits, nil
-}
-
-func answer(hits []schemas.Hit, model string) schemas.Answer {
-	if len(hits) == 0 {
-		return schemas.Answer{Text: "Nothing fits.", Model: model}
-	}
-	quote, _, _ := strings.Cut(hits[0].Text, ".")
-	return schemas.Answer{
-		Text: quote + ". [1]", Model: model,
-		Citations: []schemas.Citation{{Index: 1, Document: hits[0].Document, Chunk: hits[0].Chunk, Quote: quote}},
-	}
 }
 
 func (w *Work) drop(ctx context.Context, in schemas.DropRequest) (schemas.DropReport, error) {

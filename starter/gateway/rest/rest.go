@@ -194,13 +194,71 @@ type Answered struct {
 	LatencyMS float64            `json:"latency_ms" doc:"From the arrival of the request to the answer, in milliseconds."`
 }
 
-// Run is one run of a chain.
+// NewRun asks to run a chain that is sent along.
+type NewRun struct {
+	Bundle    schemas.Bundle    `json:"bundle" doc:"The chain and all it uses, as tenuto run sends it."`
+	Input     json.RawMessage   `json:"input,omitempty" doc:"The input of the chain, an object."`
+	Execution schemas.Execution `json:"execution,omitempty" enum:"auto,workflow,lane" doc:"How the run is carried out; the chain's own choice if absent."`
+	Batch     bool              `json:"batch,omitempty" doc:"Nobody waits: its model calls go behind those that somebody waits for."`
+	Detach    bool              `json:"detach,omitempty" doc:"Answer as soon as the run is accepted."`
+}
+
+// RunResult is a run and, once it ended, its result.
+type RunResult struct {
+	RunID  string          `json:"run_id"`
+	Status RunStatus       `json:"status" enum:"running,done,failed,cancelled"`
+	Output json.RawMessage `json:"output,omitempty"`
+	Usage  schemas.Usage   `json:"usage"`
+	Cost   schemas.Cost    `json:"cost"`
+}
+
+// RunStatus is the state of a run.
+type RunStatus string
+
+// The states of a run.
+const (
+	RunRunning   RunStatus = "running"
+	RunDone      RunStatus = "done"
+	RunFailed    RunStatus = "failed"
+	RunCancelled RunStatus = "cancelled"
+)
+
+// Run is one run of a chain: its record when it has ended, how far it is while it runs.
 type Run struct {
-	RunID   string            `json:"run_id"`
-	Status  Status            `json:"status"`
-	Record  *schemas.Exchange `json:"record,omitempty" doc:"Present when completed."`
-	Output  json.RawMessage   `json:"output,omitempty" doc:"What the last step produced."`
-	Failure *Failure          `json:"failure,omitempty"`
+	RunID    string               `json:"run_id"`
+	Chain    string               `json:"chain,omitempty" doc:"Absent where only a claim says that it runs."`
+	Status   RunStatus            `json:"status" enum:"running,done,failed,cancelled"`
+	StartMS  int64                `json:"start_ms,omitempty" doc:"Unix milliseconds."`
+	Record   *schemas.Exchange    `json:"record,omitempty" doc:"Present when it has ended."`
+	Progress *schemas.RunProgress `json:"progress,omitempty" doc:"Absent when it has ended, and while no worker can be asked."`
+	Waiting  []Waiting            `json:"waiting,omitempty" doc:"What holds it up, while it runs."`
+	Output   json.RawMessage      `json:"output,omitempty"`
+	Failure  *Failure             `json:"failure,omitempty"`
+}
+
+// RunSummary is a run in a list.
+type RunSummary struct {
+	RunID   string             `json:"run_id"`
+	Chain   string             `json:"chain"`
+	Status  RunStatus          `json:"status" enum:"running,done,failed,cancelled"`
+	StartMS int64              `json:"start_ms" doc:"Unix milliseconds."`
+	TookMS  int64              `json:"took_ms,omitempty"`
+	Lane    bool               `json:"lane,omitempty"`
+	Steps   int                `json:"steps,omitempty"`
+	Usage   schemas.Usage      `json:"usage"`
+	Cost    schemas.Cost       `json:"cost"`
+	Failure *schemas.StepError `json:"failure,omitempty"`
+}
+
+// Runs is a page of runs, the latest first.
+type Runs struct {
+	Runs []RunSummary `json:"runs"`
+	Next string       `json:"next,omitempty" doc:"Cursor of the following page."`
+}
+
+// RetryRun asks to continue a run.
+type RetryRun struct {
+	From string `json:"from,omitempty" doc:"The step to begin with; what was done before it is kept. The failed one if absent."`
 }
 
 // Check is the state of one part.

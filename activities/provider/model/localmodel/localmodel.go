@@ -6,9 +6,11 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"slices"
 	"strings"
 
 	"github.com/tenuto-dev/tenuto/activities/internal/lexical"
+	"github.com/tenuto-dev/tenuto/activities/internal/prompt"
 	"github.com/tenuto-dev/tenuto/activities/internal/render"
 	"github.com/tenuto-dev/tenuto/activities/provider/model"
 	"github.com/tenuto-dev/tenuto/schemas"
@@ -67,8 +69,8 @@ func (d Driver) Embed(ctx context.Context, request model.EmbedRequest) (model.Em
 
 // Generate serves extractive: one to three sentences of the passages, each with the number of its passage, or render.NoAnswer.
 // With a schema the answer is the JSON that render.AnswerSchema describes. Usage counts words. Codes: not_found; invalid for a
-// prompt without a question over passages.
-func (d Driver) Generate(ctx context.Context, request model.Request) (model.Response, error) {
+// prompt without a question over passages. It answers at once, so emit gets the text in one piece.
+func (d Driver) Generate(ctx context.Context, request model.Request, emit model.Emit) (model.Response, error) {
 	if err := ctx.Err(); err != nil {
 		return model.Response{}, err
 	}
@@ -78,10 +80,10 @@ func (d Driver) Generate(ctx context.Context, request model.Request) (model.Resp
 	messages := make([]render.Message, len(request.Messages))
 	usage := schemas.Usage{}
 	for i, m := range request.Messages {
-		messages[i] = render.Message(m)
+		messages[i] = render.Message{Role: m.Role, Text: m.Text}
 		usage.InputTokens += countWords(m.Text)
 	}
-	question, passages, ok := render.Parse(messages)
+	question, passages, ok := read(messages)
 	if !ok {
 		return model.Response{}, schemas.Errorf(schemas.Invalid,
 			"local/extractive only answers questions over passages; name a language model for other prompts")
@@ -92,7 +94,32 @@ func (d Driver) Generate(ctx context.Context, request model.Request) (model.Resp
 		return model.Response{}, schemas.Wrap(schemas.Internal, err, "the answer cannot be written as JSON")
 	}
 	usage.OutputTokens = countWords(text)
+	if emit != nil {
+		emit(model.Delta{Text: text})
+	}
 	return model.Response{Text: text, Model: Extractive, Finish: finish, Usage: usage}, nil
+}
+
+// read finds question and passages: in a prompt of package render, or in one whose template fences its passages.
+func read(messages []render.Message) (question string, passages []render.Passage, ok bool) {
+	if question, passages, ok = render.Parse(messages); ok {
+		return question, passages, true
+	}
+	for _, m := range slices.Backward(messages) {
+		if m.Role != model.RoleUser {
+			continue
+		}
+		for _, p := range prompt.ReadPassages(m.Text) {
+			passages = append(passages, render.Passage{N: p.N, Document: p.Document, Section: p.Section, Title: p.Title, Text: p.Text})
+		}
+		question = prompt.Unfenced(m.Text)
+		_, after, asks := strings.Cut(question, "Question:")
+		if asks {
+			question = after
+		}
+		return strings.TrimSpace(question), passages, asks || len(passages) > 0
+	}
+	return "", nil, false
 }
 
 // fit keeps the sentences that maxTokens words have room for, at least one.

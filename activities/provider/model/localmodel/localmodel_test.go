@@ -37,12 +37,12 @@ func ask(t *testing.T, question string, asJSON bool) string {
 	}
 	request := model.Request{Model: localmodel.Extractive}
 	for _, m := range render.Ask(question, passages) {
-		request.Messages = append(request.Messages, model.Message(m))
+		request.Messages = append(request.Messages, model.Message{Role: m.Role, Text: m.Text})
 	}
 	if asJSON {
 		request.Schema = render.AnswerSchema()
 	}
-	resp, err := localmodel.Driver{}.Generate(t.Context(), request)
+	resp, err := localmodel.Driver{}.Generate(t.Context(), request, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -102,14 +102,14 @@ func TestMaxTokensCutsWholeSentences(t *testing.T) {
 	request := model.Request{Model: localmodel.Extractive, MaxTokens: 12}
 	text := "A sluice is a gate in a canal. The sluice of a canal has a keeper. A canal without a sluice runs dry."
 	for _, m := range render.Ask("What is a sluice in a canal?", []render.Passage{{N: 1, Text: text}}) {
-		request.Messages = append(request.Messages, model.Message(m))
+		request.Messages = append(request.Messages, model.Message{Role: m.Role, Text: m.Text})
 	}
-	short, err := localmodel.Driver{}.Generate(t.Context(), request)
+	short, err := localmodel.Driver{}.Generate(t.Context(), request, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	request.MaxTokens = 0
-	long, err := localmodel.Driver{}.Generate(t.Context(), request)
+	long, err := localmodel.Driver{}.Generate(t.Context(), request, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -122,7 +122,7 @@ func TestOtherPromptsAreRefused(t *testing.T) {
 	t.Parallel()
 	_, err := localmodel.Driver{}.Generate(t.Context(), model.Request{
 		Model: localmodel.Extractive, Messages: []model.Message{{Role: model.RoleUser, Text: "Write a poem."}},
-	})
+	}, nil)
 	if schemas.CodeOf(err) != schemas.Invalid {
 		t.Errorf("%v, want code invalid", err)
 	}
@@ -135,12 +135,12 @@ func FuzzGenerate(f *testing.F) {
 	f.Fuzz(func(t *testing.T, question, text string, asJSON bool) {
 		request := model.Request{Model: localmodel.Extractive}
 		for _, m := range render.Ask(question, []render.Passage{{N: 1, Text: text}}) {
-			request.Messages = append(request.Messages, model.Message(m))
+			request.Messages = append(request.Messages, model.Message{Role: m.Role, Text: m.Text})
 		}
 		if asJSON {
 			request.Schema = render.AnswerSchema()
 		}
-		resp, err := localmodel.Driver{}.Generate(t.Context(), request)
+		resp, err := localmodel.Driver{}.Generate(t.Context(), request, nil)
 		if err != nil || resp.Text == "" {
 			t.Fatalf("%+v, %v", resp, err)
 		}

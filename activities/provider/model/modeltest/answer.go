@@ -2,13 +2,10 @@ package modeltest
 
 import (
 	"context"
-	"encoding/base64"
-	"encoding/binary"
 	"encoding/json"
-	"fmt"
 	"hash/fnv"
 	"math"
-	"net/http"
+	"slices"
 	"strings"
 	"unicode"
 
@@ -17,161 +14,70 @@ import (
 	"github.com/tenuto-dev/tenuto/schemas"
 )
 
-type chatRequest struct {
-	Model    string `json:"model"`
-	Messages []struct {
-		Role    string `json:"role"`
-		Content string `json:"content"`
-	} `json:"messages"`
-	MaxTokens           int `json:"max_tokens"`
-	MaxCompletionTokens int `json:"max_completion_tokens"`
-	ResponseFormat      struct {
-		Type       string `json:"type"`
-		JSONSchema struct {
-			Schema json.RawMessage `json:"schema"`
-		} `json:"json_schema"`
-	} `json:"response_format"`
-}
-
-// chat answers a chat completion.
-func (h *Handler) chat(body []byte) answer {
-	var in chatRequest
-	switch err := json.Unmarshal(body, &in); {
-	case err != nil:
-		return declined(http.StatusBadRequest, "", "We could not parse the JSON body of your request.")
-	case in.Model != ChatModel:
-		return missing(in.Model)
-	case len(in.Messages) == 0:
-		return declined(http.StatusBadRequest, "", "[] is too short - 'messages'")
-	}
-	request := in.portable()
-	words := 0
+// Answer is how a Handler answers, for servers of other protocols too. The same request always gets the same answer: a call of the
+// tool that the request wants or else of its first one, unless a tool's result stands last, which is repeated; an answer to a question
+// over passages as local/extractive gives it; the end of anything else, repeated.
+func Answer(request model.Request) model.Response {
+	last := request.Messages[len(request.Messages)-1]
+	input := 0
 	for _, m := range request.Messages {
-		words += len(strings.Fields(m.Text))
+		input += len(strings.Fields(m.Text))
 	}
-	if limit := h.options.ContextTokens; limit > 0 && words > limit {
-		return declined(http.StatusBadRequest, "context_length_exceeded", fmt.Sprintf(
-			"This model's maximum context length is %d tokens. However, your messages resulted in %d tokens.", limit, words))
+	var resp model.Response
+	switch tool, wanted := toolOf(request); {
+	case last.Role == model.RoleTool:
+		resp = model.Response{Text: "The tool said: " + last.Text, Finish: model.FinishStop}
+	case wanted:
+		resp = model.Response{Calls: []model.ToolCall{callOf(tool, last.Text)}, Finish: model.FinishTool}
+	default:
+		resp = extract(request)
 	}
-	sum := hash(string(body))
-	return answer{http.StatusOK, completion(sum, request), func(s *Stats, abandoned bool) {
-		if abandoned {
-			s.Abandoned++
-			return
+	resp.Usage = schemas.Usage{InputTokens: input, OutputTokens: len(strings.Fields(resp.Text)) + 3*len(resp.Calls)}
+	return resp
+}
+
+//nolint:contextcheck,nolintlint // the driver computes, there is nothing to cancel; the linter reads this at the callers
+func extract(request model.Request) model.Response {
+	request.Model = localmodel.Extractive
+	resp, err := localmodel.Driver{}.Generate(context.Background(), request, nil)
+	if err == nil {
+		return model.Response{Text: resp.Text, Finish: resp.Finish}
+	}
+	words := strings.Fields(request.Messages[len(request.Messages)-1].Text)
+	return model.Response{Text: "You said: " + strings.Join(words[max(0, len(words)-20):], " "), Finish: model.FinishStop}
+}
+
+func toolOf(request model.Request) (model.Tool, bool) {
+	if len(request.Tools) == 0 || request.ToolChoice == model.ToolNone {
+		return model.Tool{}, false
+	}
+	at := slices.IndexFunc(request.Tools, func(t model.Tool) bool { return t.Name == request.ToolChoice })
+	return request.Tools[max(at, 0)], true
+}
+
+// callOf calls tool with the last word of text for every property that is a string.
+func callOf(tool model.Tool, text string) model.ToolCall {
+	var schema struct {
+		Properties map[string]struct{ Type string }
+	}
+	arguments := map[string]string{}
+	if json.Unmarshal(tool.Parameters, &schema) == nil {
+		words := strings.FieldsFunc(text, func(r rune) bool { return !unicode.IsLetter(r) && !unicode.IsDigit(r) })
+		for name, property := range schema.Properties {
+			if property.Type == "string" && len(words) > 0 {
+				arguments[name] = words[len(words)-1]
+			}
 		}
-		s.Prompts[sum]++
-	}}
-}
-
-func (in chatRequest) portable() model.Request {
-	request := model.Request{Model: localmodel.Extractive, MaxTokens: max(in.MaxTokens, in.MaxCompletionTokens)}
-	for _, m := range in.Messages {
-		request.Messages = append(request.Messages, model.Message{Role: m.Role, Text: m.Content})
 	}
-	if in.ResponseFormat.Type == "json_schema" {
-		request.Schema = in.ResponseFormat.JSONSchema.Schema
-	}
-	return request
-}
-
-// completion answers questions over passages as local/extractive does, and anything else by repeating its end.
-func completion(id string, request model.Request) any {
-	resp, err := localmodel.Driver{}.Generate(context.Background(), request)
+	data, err := json.Marshal(arguments)
 	if err != nil {
-		last := request.Messages[len(request.Messages)-1].Text
-		words := strings.Fields(last)
-		resp = model.Response{Text: "You said: " + strings.Join(words[max(0, len(words)-20):], " "), Finish: model.FinishStop}
-		resp.Usage = schemas.Usage{InputTokens: len(words), OutputTokens: 2 + min(20, len(words))}
+		panic(err) // strings always marshal
 	}
-	return map[string]any{
-		"id": "chatcmpl-" + id[:24], "object": "chat.completion", "created": 1700000000, "model": ChatModel + "-2023-11-14",
-		"choices": []any{map[string]any{
-			"index": 0, "logprobs": nil, "finish_reason": resp.Finish,
-			"message": map[string]any{"role": "assistant", "content": resp.Text, "refusal": nil},
-		}},
-		"usage": map[string]any{
-			"prompt_tokens": resp.Usage.InputTokens, "completion_tokens": resp.Usage.OutputTokens,
-			"total_tokens":              resp.Usage.InputTokens + resp.Usage.OutputTokens,
-			"prompt_tokens_details":     map[string]any{"cached_tokens": 0},
-			"completion_tokens_details": map[string]any{"reasoning_tokens": 0},
-		},
-		"system_fingerprint": "fp_test",
-	}
+	return model.ToolCall{ID: "call_" + hash(tool.Name + text)[:16], Name: tool.Name, Arguments: data}
 }
 
-// texts is the input of an embedding call: a string or several.
-type texts []string
-
-// UnmarshalJSON reads either form.
-func (t *texts) UnmarshalJSON(data []byte) error {
-	var one string
-	if json.Unmarshal(data, &one) == nil {
-		*t = texts{one}
-		return nil
-	}
-	return json.Unmarshal(data, (*[]string)(t))
-}
-
-// embed answers an embedding call.
-func (h *Handler) embed(body []byte) answer {
-	var in struct {
-		Model          string `json:"model"`
-		Input          texts  `json:"input"`
-		Dimensions     int    `json:"dimensions"`
-		EncodingFormat string `json:"encoding_format"`
-	}
-	switch err := json.Unmarshal(body, &in); {
-	case err != nil:
-		return declined(http.StatusBadRequest, "", "We could not parse the JSON body of your request.")
-	case in.Model != EmbedModel:
-		return missing(in.Model)
-	case len(in.Input) == 0 || len(in.Input) > 2048:
-		return declined(http.StatusBadRequest, "", "'$.input' is invalid. Please check the API reference.")
-	}
-	dims := h.options.Dimensions
-	if in.Dimensions > 0 {
-		dims = in.Dimensions
-	}
-	data := make([]any, len(in.Input))
-	tokens := 0
-	for i, text := range in.Input {
-		if text == "" {
-			return declined(http.StatusBadRequest, "", "'$.input' is invalid. Please check the API reference.")
-		}
-		tokens += len(strings.Fields(text))
-		data[i] = map[string]any{"object": "embedding", "index": i, "embedding": encode(Vector(text, dims), in.EncodingFormat)}
-	}
-	return answer{
-		http.StatusOK,
-		map[string]any{
-			"object": "list", "data": data, "model": EmbedModel,
-			"usage": map[string]any{"prompt_tokens": tokens, "total_tokens": tokens},
-		},
-		func(s *Stats, abandoned bool) { countInputs(s, in.Input, abandoned) },
-	}
-}
-
-func countInputs(s *Stats, inputs []string, abandoned bool) {
-	counts := s.Inputs
-	if abandoned {
-		s.Abandoned++
-		counts = s.Left
-	}
-	for _, text := range inputs {
-		counts[hash(text)]++
-	}
-}
-
-func encode(vector []float32, format string) any {
-	if format != "base64" {
-		return vector
-	}
-	data := make([]byte, 0, 4*len(vector))
-	for _, x := range vector {
-		data = binary.LittleEndian.AppendUint32(data, math.Float32bits(x))
-	}
-	return base64.StdEncoding.EncodeToString(data)
-}
+// Pieces cuts a text as a model streams it, at words.
+func Pieces(text string) []string { return strings.SplitAfter(text, " ") }
 
 // Vector is how a Handler embeds text: its words, hashed to a place and a sign each, to length 1.
 func Vector(text string, dims int) []float32 {
@@ -194,21 +100,4 @@ func Vector(text string, dims int) []float32 {
 		vector[i] = float32(x / math.Sqrt(square))
 	}
 	return vector
-}
-
-// models lists what is served.
-func (h *Handler) models(w http.ResponseWriter, _ *http.Request) {
-	reply(w, http.StatusOK, map[string]any{"object": "list", "data": []any{
-		map[string]any{"id": ChatModel, "object": "model", "created": 1700000000, "owned_by": "tenuto"},
-		map[string]any{"id": EmbedModel, "object": "model", "created": 1700000000, "owned_by": "tenuto"},
-	}})
-}
-
-func declined(status int, code, message string) answer {
-	return answer{status, problem("invalid_request_error", code, message), func(*Stats, bool) {}}
-}
-
-func missing(name string) answer {
-	return declined(http.StatusNotFound, "model_not_found",
-		fmt.Sprintf("The model `%s` does not exist or you do not have access to it.", name))
 }

@@ -24,6 +24,8 @@ type Target struct {
 	Generator string // a model that answers questions over passages by quoting
 	Embedder  string // a model that embeds the same text the same way each time
 	Missing   string // a model that is not served
+	Caller    string // a model that calls the tool it is given and repeats its result, as Answer does; empty for a driver without tools
+	Endless   string // a model that streams and never ends; empty for a driver that does not stream
 }
 
 // Run checks that a driver keeps the contract of model.Driver and works behind model.Provider.
@@ -39,6 +41,9 @@ func Run(t *testing.T, target Target) {
 		"heeds cancellation":         heedsCancellation,
 		"serves many at once":        servesMany,
 		"is recorded once":           isRecordedOnce,
+		"streams what it answers":    streamsWhatItAnswers,
+		"calls tools":                callsTools,
+		"stops an endless stream":    stopsEndlessStreams,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -57,7 +62,7 @@ const question = "How much honey do honey bees store in a hive?"
 func askRequest(target Target) model.Request {
 	request := model.Request{Model: target.Generator, MaxTokens: 400}
 	for _, m := range render.Ask(question, passages) {
-		request.Messages = append(request.Messages, model.Message(m))
+		request.Messages = append(request.Messages, model.Message{Role: m.Role, Text: m.Text})
 	}
 	return request
 }
@@ -109,7 +114,7 @@ func embedsWithinLimits(t *testing.T, target Target) {
 }
 
 func answersText(t *testing.T, target Target) {
-	resp, err := target.Driver.Generate(t.Context(), askRequest(target))
+	resp, err := target.Driver.Generate(t.Context(), askRequest(target), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -124,7 +129,7 @@ func answersText(t *testing.T, target Target) {
 func answersJSON(t *testing.T, target Target) {
 	request := askRequest(target)
 	request.Schema, request.SchemaName = render.AnswerSchema(), render.AnswerSchemaName
-	resp, err := target.Driver.Generate(t.Context(), request)
+	resp, err := target.Driver.Generate(t.Context(), request, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -146,7 +151,7 @@ func answersJSON(t *testing.T, target Target) {
 func missesModels(t *testing.T, target Target) {
 	request := askRequest(target)
 	request.Model = target.Missing
-	if _, err := target.Driver.Generate(t.Context(), request); schemas.CodeOf(err) != schemas.NotFound {
+	if _, err := target.Driver.Generate(t.Context(), request, nil); schemas.CodeOf(err) != schemas.NotFound {
 		t.Errorf("generate: %v, want code not_found", err)
 	}
 	_, err := target.Driver.Embed(t.Context(), model.EmbedRequest{Model: target.Missing, Inputs: []string{"a"}})
@@ -158,7 +163,7 @@ func missesModels(t *testing.T, target Target) {
 func heedsCancellation(t *testing.T, target Target) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, err := target.Driver.Generate(ctx, askRequest(target)); !errors.Is(err, context.Canceled) {
+	if _, err := target.Driver.Generate(ctx, askRequest(target), nil); !errors.Is(err, context.Canceled) {
 		t.Errorf("generate: %v, want context.Canceled", err)
 	}
 	if _, err := target.Driver.Embed(ctx, model.EmbedRequest{Model: target.Embedder, Inputs: []string{"a"}}); !errors.Is(err, context.Canceled) {
@@ -175,7 +180,7 @@ func servesMany(t *testing.T, target Target) {
 			if err != nil || !cmp.Equal(want, resp.Vectors) {
 				t.Errorf("vectors differ under load: %v", err)
 			}
-			if _, err := target.Driver.Generate(t.Context(), askRequest(target)); err != nil {
+			if _, err := target.Driver.Generate(t.Context(), askRequest(target), nil); err != nil {
 				t.Error(err)
 			}
 		})

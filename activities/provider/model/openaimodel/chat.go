@@ -5,101 +5,191 @@ import (
 	"context"
 	"encoding/json"
 
-	"github.com/openai/openai-go/v3"
-	"github.com/openai/openai-go/v3/option"
-	"github.com/openai/openai-go/v3/shared"
-
 	"github.com/tenuto-dev/tenuto/activities/provider/model"
-	"github.com/tenuto-dev/tenuto/schemas"
+	"github.com/tenuto-dev/tenuto/activities/provider/model/transport"
 )
 
-// params translates a request. What the SDK's types cannot say follows as options.
-func (d *Driver) params(request model.Request) (openai.ChatCompletionNewParams, []option.RequestOption) {
-	params := openai.ChatCompletionNewParams{Model: request.Model, Messages: messages(request.Messages)}
-	var extra []option.RequestOption
-	if request.MaxTokens > 0 {
-		extra = append(extra, option.WithJSONSet(d.tokensField, request.MaxTokens))
-	}
-	if request.Temperature != nil {
-		params.Temperature = openai.Float(*request.Temperature)
-	}
-	if request.Seed != nil {
-		params.Seed = openai.Int(*request.Seed)
-	}
-	if len(request.Stop) > 0 {
-		params.Stop.OfStringArray = request.Stop
-	}
-	if len(request.Schema) > 0 {
-		params.ResponseFormat.OfJSONSchema = &shared.ResponseFormatJSONSchemaParam{
-			JSONSchema: shared.ResponseFormatJSONSchemaJSONSchemaParam{
-				Name: cmp.Or(request.SchemaName, "output"), Schema: request.Schema, Strict: openai.Bool(true),
-			},
-		}
-	}
-	return params, extra
+// chatRequest is the body of a chat completion (platform.openai.com/docs/api-reference/chat/create).
+type chatRequest struct {
+	Model               string         `json:"model"`
+	Messages            []chatMessage  `json:"messages"`
+	Tools               []chatTool     `json:"tools,omitempty"`
+	ToolChoice          any            `json:"tool_choice,omitempty"`
+	MaxTokens           int            `json:"max_tokens,omitempty"`
+	MaxCompletionTokens int            `json:"max_completion_tokens,omitempty"`
+	Temperature         *float64       `json:"temperature,omitempty"`
+	TopP                *float64       `json:"top_p,omitempty"`
+	TopK                int            `json:"top_k,omitempty"` // of vLLM, OpenRouter and others; OpenAI has none
+	Seed                *int64         `json:"seed,omitempty"`
+	Stop                []string       `json:"stop,omitempty"`
+	ReasoningEffort     string         `json:"reasoning_effort,omitempty"`
+	ResponseFormat      *chatFormat    `json:"response_format,omitempty"`
+	Stream              bool           `json:"stream,omitempty"`
+	StreamOptions       *streamOptions `json:"stream_options,omitempty"`
 }
 
-func messages(turns []model.Message) []openai.ChatCompletionMessageParamUnion {
-	params := make([]openai.ChatCompletionMessageParamUnion, len(turns))
-	for i, turn := range turns {
-		switch turn.Role {
-		case model.RoleSystem:
-			params[i] = openai.SystemMessage(turn.Text)
-		case model.RoleAssistant:
-			params[i] = openai.AssistantMessage(turn.Text)
-		default:
-			params[i] = openai.UserMessage(turn.Text)
-		}
-	}
-	return params
+type streamOptions struct {
+	IncludeUsage bool `json:"include_usage"`
 }
 
-// completion reads the body of a response with status 200.
-func (d *Driver) completion(ctx context.Context, body []byte) (model.Response, error) {
-	var got openai.ChatCompletion
-	if err := d.decode(ctx, body, &got); err != nil {
+type chatMessage struct {
+	Role       string     `json:"role"`
+	Content    any        `json:"content,omitempty"` // a string or parts
+	ToolCalls  []chatCall `json:"tool_calls,omitempty"`
+	ToolCallID string     `json:"tool_call_id,omitempty"`
+}
+
+type chatCall struct {
+	Index    *int         `json:"index,omitempty"` // in streams only
+	ID       string       `json:"id,omitempty"`
+	Type     string       `json:"type,omitempty"`
+	Function functionCall `json:"function"`
+}
+
+type functionCall struct {
+	Name      string    `json:"name,omitempty"`
+	Arguments arguments `json:"arguments"`
+}
+
+// arguments is JSON in a string, as the protocol has it; some servers send the object itself.
+type arguments string
+
+// UnmarshalJSON reads either form.
+func (a *arguments) UnmarshalJSON(data []byte) error {
+	if data[0] != '"' {
+		*a = arguments(data)
+		return nil
+	}
+	return json.Unmarshal(data, (*string)(a))
+}
+
+type chatTool struct {
+	Type     string   `json:"type"`
+	Function function `json:"function"`
+}
+
+type function struct {
+	Name        string          `json:"name"`
+	Description string          `json:"description,omitempty"`
+	Parameters  json.RawMessage `json:"parameters"`
+}
+
+type chatFormat struct {
+	Type       string     `json:"type"`
+	JSONSchema jsonSchema `json:"json_schema"`
+}
+
+type jsonSchema struct {
+	Name   string          `json:"name"`
+	Schema json.RawMessage `json:"schema"`
+	Strict bool            `json:"strict"`
+}
+
+// noParameters is the schema of a tool without arguments.
+var noParameters = json.RawMessage(`{"type":"object","properties":{}}`)
+
+// chat makes one chat completion.
+func (d *Driver) chat(ctx context.Context, request model.Request, without fields, emit model.Emit) (model.Response, error) {
+	messages, err := chatMessages(request.Messages)
+	if err != nil {
 		return model.Response{}, err
 	}
-	if len(got.Choices) == 0 {
-		return model.Response{}, schemas.Errorf(schemas.Unavailable, "the model server at %s answered without a choice", d.failures.base)
+	body := chatBody(request, messages)
+	if d.tokensField == "max_tokens" {
+		body.MaxTokens = request.MaxTokens
+	} else {
+		body.MaxCompletionTokens = request.MaxTokens
 	}
-	choice := got.Choices[0]
-	resp := model.Response{
-		Text: choice.Message.Content, Model: got.Model, ID: got.ID,
-		Fingerprint: got.SystemFingerprint, //nolint:staticcheck // deprecated at OpenAI, alive at servers of its protocol
-		Finish:      finish(choice.FinishReason),
-		Usage: schemas.Usage{
-			InputTokens: int(got.Usage.PromptTokens), OutputTokens: int(got.Usage.CompletionTokens),
-			CachedTokens: int(got.Usage.PromptTokensDetails.CachedTokens),
-		},
-		Reasoning: int(got.Usage.CompletionTokensDetails.ReasoningTokens),
+	if !d.official && !without.has(fieldTopK) {
+		body.TopK = request.TopK
 	}
-	if choice.Message.Refusal != "" {
-		resp.Text, resp.Finish = choice.Message.Refusal, model.FinishFilter
+	if emit != nil {
+		body.Stream = true
+		if !without.has(fieldStreamOptions) {
+			body.StreamOptions = &streamOptions{IncludeUsage: true}
+		}
 	}
-	return resp, nil
+	call := transport.Call{Path: "/chat/completions", Body: body, Model: request.Model, Schema: len(request.Schema) > 0}
+	if emit != nil {
+		return d.chatStream(ctx, call, emit)
+	}
+	var got completion
+	if err := d.client.Post(ctx, call, &got); err != nil {
+		return model.Response{}, err
+	}
+	return d.completed(call, got)
 }
 
-// decode reads a JSON body into v. Some servers report failures with status 200, so an error in the body counts as one.
-func (d *Driver) decode(ctx context.Context, body []byte, v any) error {
-	if failed, ok := errorIn(body); ok {
-		return d.failures.classify(callOf(ctx), failed.status(), nil, body)
+func chatBody(request model.Request, messages []chatMessage) chatRequest {
+	body := chatRequest{
+		Model: request.Model, Messages: messages, ToolChoice: chatToolChoice(request.ToolChoice),
+		Temperature: request.Temperature, TopP: request.TopP, Seed: request.Seed, Stop: request.Stop, ReasoningEffort: request.Effort,
 	}
-	if err := json.Unmarshal(body, v); err != nil {
-		return schemas.Wrap(schemas.Unavailable, err, "the model server at %s answered what is no JSON; is the base URL right?", d.failures.base)
+	for _, tool := range request.Tools {
+		body.Tools = append(body.Tools, chatTool{"function", function{tool.Name, tool.Description, parameters(tool)}})
 	}
-	return nil
+	if len(request.Schema) > 0 {
+		body.ResponseFormat = &chatFormat{"json_schema", schemaOf(request)}
+	}
+	return body
 }
 
-// finish translates a finish reason. One that is not known, or left out as small servers do, is a stop.
-func finish(reason string) string {
-	switch reason {
-	case "length":
-		return model.FinishLength
-	case "content_filter":
-		return model.FinishFilter
-	case "tool_calls", "function_call":
-		return model.FinishTool
+func parameters(tool model.Tool) json.RawMessage {
+	if len(tool.Parameters) == 0 {
+		return noParameters
 	}
-	return model.FinishStop
+	return tool.Parameters
+}
+
+func schemaOf(request model.Request) jsonSchema {
+	return jsonSchema{Name: cmp.Or(request.SchemaName, "output"), Schema: request.Schema, Strict: isStrict(request.Schema)}
+}
+
+func chatToolChoice(choice string) any {
+	switch choice {
+	case "":
+		return nil
+	case model.ToolAuto, model.ToolNone, model.ToolRequired:
+		return choice
+	}
+	return map[string]any{"type": "function", "function": map[string]string{"name": choice}}
+}
+
+func chatMessages(turns []model.Message) ([]chatMessage, error) {
+	messages := make([]chatMessage, len(turns))
+	for i, turn := range turns {
+		content, err := chatContent(turn)
+		if err != nil {
+			return nil, err
+		}
+		messages[i] = chatMessage{Role: turn.Role, Content: content, ToolCallID: turn.CallID}
+		for _, call := range turn.Calls {
+			messages[i].ToolCalls = append(messages[i].ToolCalls, chatCall{
+				ID: call.ID, Type: "function", Function: functionCall{call.Name, arguments(call.Arguments)},
+			})
+		}
+	}
+	return messages, nil
+}
+
+// chatContent is a string, or parts when media stand beside it, or nothing for a turn that only calls tools.
+func chatContent(turn model.Message) (any, error) {
+	if len(turn.Media) == 0 {
+		if turn.Text == "" && len(turn.Calls) > 0 {
+			return nil, nil
+		}
+		return turn.Text, nil
+	}
+	parts := make([]any, 0, 1+len(turn.Media))
+	if turn.Text != "" {
+		parts = append(parts, map[string]string{"type": "text", "text": turn.Text})
+	}
+	for _, media := range turn.Media {
+		part, err := chatPart(turn.Role, media)
+		if err != nil {
+			return nil, err
+		}
+		parts = append(parts, part)
+	}
+	return parts, nil
 }

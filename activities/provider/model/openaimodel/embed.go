@@ -1,7 +1,6 @@
 package openaimodel
 
 import (
-	"context"
 	"encoding/base64"
 	"encoding/binary"
 	"encoding/json"
@@ -12,29 +11,34 @@ import (
 	"github.com/tenuto-dev/tenuto/schemas"
 )
 
-// vectors reads the body of a response with status 200 and puts the vectors in the order of the inputs.
-func (d *Driver) vectors(ctx context.Context, body []byte, inputs int) (model.EmbedResponse, error) {
-	var got struct {
-		Model string `json:"model"`
-		Data  []struct {
-			Index     int    `json:"index"`
-			Embedding vector `json:"embedding"`
-		} `json:"data"`
-		Usage struct {
-			PromptTokens int `json:"prompt_tokens"`
-		} `json:"usage"`
-	}
-	if err := d.decode(ctx, body, &got); err != nil {
-		return model.EmbedResponse{}, err
-	}
+type embedRequest struct {
+	Model          string   `json:"model"`
+	Input          []string `json:"input"`
+	Dimensions     int      `json:"dimensions,omitempty"`
+	EncodingFormat string   `json:"encoding_format,omitempty"`
+}
+
+type embedAnswer struct {
+	Model string `json:"model"`
+	Data  []struct {
+		Index     int    `json:"index"`
+		Embedding vector `json:"embedding"`
+	} `json:"data"`
+	Usage struct {
+		PromptTokens int `json:"prompt_tokens"`
+	} `json:"usage"`
+}
+
+// vectors puts the vectors in the order of the inputs.
+func (d *Driver) vectors(got embedAnswer, inputs int) (model.EmbedResponse, error) {
 	if len(got.Data) != inputs {
 		return model.EmbedResponse{}, schemas.Errorf(schemas.MalformedOutput, "the embedder at %s returned %d vectors for %d inputs",
-			d.failures.base, len(got.Data), inputs)
+			d.client.Base(), len(got.Data), inputs)
 	}
 	resp := model.EmbedResponse{Model: got.Model, Tokens: got.Usage.PromptTokens, Vectors: make([][]float32, inputs)}
 	for _, item := range got.Data {
 		if item.Index < 0 || item.Index >= inputs || resp.Vectors[item.Index] != nil {
-			return model.EmbedResponse{}, schemas.Errorf(schemas.MalformedOutput, "the embedder at %s numbered its vectors wrongly", d.failures.base)
+			return model.EmbedResponse{}, schemas.Errorf(schemas.MalformedOutput, "the embedder at %s numbered its vectors wrongly", d.client.Base())
 		}
 		resp.Vectors[item.Index] = item.Embedding
 	}

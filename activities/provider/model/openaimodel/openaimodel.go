@@ -6,26 +6,33 @@ import (
 	"cmp"
 	"context"
 	"net/http"
-	"net/url"
+	"regexp"
 	"strings"
 
-	"github.com/openai/openai-go/v3"
-	"github.com/openai/openai-go/v3/option"
-
 	"github.com/tenuto-dev/tenuto/activities/provider/model"
+	"github.com/tenuto-dev/tenuto/activities/provider/model/transport"
 	"github.com/tenuto-dev/tenuto/schemas"
 )
 
 // DefaultBaseURL is OpenAI's own.
 const DefaultBaseURL = "https://api.openai.com/v1"
 
+// The values of Options.API.
+const (
+	Chat      = "chat"      // chat completions, which every server of the protocol has
+	Responses = "responses" // OpenAI's newer API; reasoning is carried from turn to turn in Response.State
+)
+
 // Options configures a driver. The zero value calls OpenAI without a key.
 type Options struct {
 	BaseURL string // of the API, ending in the version, such as http://127.0.0.1:11434/v1; default DefaultBaseURL
 	APIKey  string // empty for servers that ask for none
 	Client  *http.Client
+	OnRates func(transport.Rates) // told of the rate limits in each response
 
-	// TokensField is how the request names the bound of the response: max_completion_tokens, which OpenAI's reasoning models
+	// API is the one that generates. Default: Chat, save for OpenAI's own models that only have Responses.
+	API string
+	// TokensField is how a chat request names the bound of the response: max_completion_tokens, which OpenAI's reasoning models
 	// insist on, or max_tokens, which is all that many other servers know. Default: the former for DefaultBaseURL, else the latter.
 	TokensField string
 	// FloatVectors asks for embeddings as JSON numbers. By default they are asked for in base64, as OpenAI's Python client does,
@@ -37,73 +44,46 @@ type Options struct {
 
 // Driver calls one server. It is safe for concurrent use.
 type Driver struct {
-	chat         openai.ChatCompletionService
-	embeddings   openai.EmbeddingService
+	client       *transport.Client
+	official     bool // the server is OpenAI's
+	api          string
 	tokensField  string
 	floatVectors bool
 	limits       model.Limits
-	failures     failures
+	refused      refusals
 }
 
 var _ model.Driver = (*Driver)(nil)
 
-// New makes a driver. It makes no call. Error: invalid, for a base URL or key that cannot be used.
+// New makes a driver. It makes no call. Error: invalid, for a base URL, a key or another option that cannot be used.
 func New(o Options) (*Driver, error) {
-	base := cmp.Or(o.BaseURL, DefaultBaseURL)
-	if err := checkURL(base); err != nil {
+	base := cmp.Or(strings.TrimRight(o.BaseURL, "/"), DefaultBaseURL)
+	official := base == DefaultBaseURL
+	field := cmp.Or(o.TokensField, tokensField(official))
+	switch {
+	case o.API != "" && o.API != Chat && o.API != Responses:
+		return nil, schemas.Errorf(schemas.Invalid, "OpenAI API %q: choose %s or %s", o.API, Chat, Responses)
+	case field != "max_tokens" && field != "max_completion_tokens":
+		return nil, schemas.Errorf(schemas.Invalid, "tokens field %q: choose max_tokens or max_completion_tokens", field)
+	}
+	header := http.Header{}
+	if o.APIKey != "" {
+		header.Set("Authorization", "Bearer "+o.APIKey)
+	}
+	client, err := transport.New(transport.Options{Base: base, Key: o.APIKey, Header: header, Client: o.Client, OnRates: o.OnRates})
+	if err != nil {
 		return nil, err
 	}
-	if strings.ContainsFunc(o.APIKey, func(r rune) bool { return r <= ' ' || r > '~' }) {
-		return nil, schemas.Errorf(schemas.Invalid, "the API key of %s holds a character that keys never have; is it quoted or cut?", base)
-	}
-	d := &Driver{
-		tokensField: o.TokensField, floatVectors: o.FloatVectors, limits: o.Limits, failures: failures{key: o.APIKey, base: base},
-	}
-	if d.tokensField == "" {
-		d.tokensField = tokensField(base)
-	}
-	options := []option.RequestOption{
-		option.WithBaseURL(base),
-		option.WithMaxRetries(0), // Temporal is the only one to repeat a call
-		option.WithHTTPClient(cmp.Or(o.Client, pooled())),
-		option.WithMiddleware(d.failures.middleware),
-	}
-	if o.APIKey != "" {
-		options = append(options, option.WithAPIKey(o.APIKey))
-	}
-	d.chat = openai.NewChatCompletionService(options...)
-	d.embeddings = openai.NewEmbeddingService(options...)
-	return d, nil
+	return &Driver{
+		client: client, official: official, api: o.API, tokensField: field, floatVectors: o.FloatVectors, limits: o.Limits,
+	}, nil
 }
 
-func checkURL(base string) error {
-	u, err := url.Parse(base)
-	switch {
-	case err != nil, u.Host == "", u.Scheme != "http" && u.Scheme != "https":
-		return schemas.Errorf(schemas.Invalid, "model base URL: write an http or https address such as %s", DefaultBaseURL)
-	case u.User != nil, u.RawQuery != "", u.Fragment != "":
-		return schemas.Errorf(schemas.Invalid, "model base URL of %s: leave out user, query and fragment; the key has a setting of its own", u.Host)
-	}
-	return nil
-}
-
-func tokensField(base string) string {
-	if strings.TrimRight(base, "/") == DefaultBaseURL {
+func tokensField(official bool) string {
+	if official {
 		return "max_completion_tokens"
 	}
 	return "max_tokens"
-}
-
-// pooled returns a client that keeps a connection for each of many concurrent calls; the default keeps two. It sets no timeout:
-// callers' contexts do.
-func pooled() *http.Client {
-	transport, ok := http.DefaultTransport.(*http.Transport)
-	if !ok { // somebody replaced it, for tracing say
-		return &http.Client{Transport: http.DefaultTransport}
-	}
-	transport = transport.Clone()
-	transport.MaxIdleConns, transport.MaxIdleConnsPerHost = 256, 256
-	return &http.Client{Transport: transport}
 }
 
 // Limits knows OpenAI's embedding models (platform.openai.com/docs/guides/embeddings) and supposes modest bounds for others, whose
@@ -124,34 +104,46 @@ func (d *Driver) Limits(name string) (model.Limits, error) {
 	}, nil
 }
 
-// Generate makes one chat completion. A response without any choice, or a body that is no JSON, is unavailable: it comes from what
-// stands between us and the model, and the same call may succeed.
-func (d *Driver) Generate(ctx context.Context, request model.Request) (model.Response, error) {
-	var body []byte
-	params, extra := d.params(request)
-	ctx = withCall(ctx, call{model: request.Model, schema: len(request.Schema) > 0})
-	_, err := d.chat.New(ctx, params, append(extra, option.WithResponseBodyInto(&body))...)
-	if err != nil {
-		return model.Response{}, d.failures.transport(ctx, err)
+// responsesOnly are OpenAI's models that its list of models (platform.openai.com/docs/models) offers under /v1/responses only.
+var responsesOnly = regexp.MustCompile(`^(o1-pro|o3-pro|gpt-5(\.\d+)?-pro|gpt-5(\.\d+)?-codex|codex-mini|computer-use-preview|o\d(-mini)?-deep-research)\b`)
+
+func (d *Driver) apiOf(name string) string {
+	if d.api == "" && d.official && responsesOnly.MatchString(name) {
+		return Responses
 	}
-	return d.completion(ctx, body)
+	return cmp.Or(d.api, Chat)
+}
+
+// Generate makes one call. A server that objects to a field that is left out with little loss is asked once more without it, and from
+// then on without it at once; what it rejected was not paid for.
+//
+// Fields that an API does not know: top_k is left out where the server refuses it, and so is seed for Responses; stop sequences are
+// invalid there.
+func (d *Driver) Generate(ctx context.Context, request model.Request, emit model.Emit) (model.Response, error) {
+	generate := d.chat
+	if d.apiOf(request.Model) == Responses {
+		generate = d.responses
+	}
+	without := d.refused.of(request.Model)
+	for {
+		resp, err := generate(ctx, request, without, emit)
+		field := without.named(err)
+		if field == "" {
+			return resp, err
+		}
+		without = d.refused.add(request.Model, field)
+	}
 }
 
 // Embed makes one call with all inputs.
 func (d *Driver) Embed(ctx context.Context, request model.EmbedRequest) (model.EmbedResponse, error) {
-	params := openai.EmbeddingNewParams{
-		Model: request.Model, Input: openai.EmbeddingNewParamsInputUnion{OfArrayOfStrings: request.Inputs},
-	}
-	if request.Dimensions > 0 {
-		params.Dimensions = openai.Int(int64(request.Dimensions))
-	}
+	body := embedRequest{Model: request.Model, Input: request.Inputs, Dimensions: request.Dimensions}
 	if !d.floatVectors {
-		params.EncodingFormat = openai.EmbeddingNewParamsEncodingFormatBase64
+		body.EncodingFormat = "base64"
 	}
-	var body []byte
-	ctx = withCall(ctx, call{model: request.Model})
-	if _, err := d.embeddings.New(ctx, params, option.WithResponseBodyInto(&body)); err != nil {
-		return model.EmbedResponse{}, d.failures.transport(ctx, err)
+	var got embedAnswer
+	if err := d.client.Post(ctx, transport.Call{Path: "/embeddings", Body: body, Model: request.Model}, &got); err != nil {
+		return model.EmbedResponse{}, err
 	}
-	return d.vectors(ctx, body, len(request.Inputs))
+	return d.vectors(got, len(request.Inputs))
 }

@@ -40,6 +40,7 @@ func TestConformance(t *testing.T) {
 			modeltest.Run(t, modeltest.Target{
 				Driver:    connect(t, Options{BaseURL: server.URL, FloatVectors: floats}),
 				Generator: modeltest.ChatModel, Embedder: modeltest.EmbedModel, Missing: "missing",
+				Caller: modeltest.ChatModel, Endless: modeltest.EndlessModel,
 			})
 		})
 	}
@@ -99,7 +100,7 @@ func TestFailures(t *testing.T) {
 			t.Parallel()
 			server := modeltest.NewServer(t, modeltest.Options{Script: []modeltest.Failure{test.failure}})
 			d := connect(t, Options{BaseURL: server.URL})
-			_, err := d.Generate(t.Context(), hello)
+			_, err := d.Generate(t.Context(), hello, nil)
 			var coded *schemas.Error
 			if !errors.As(err, &coded) || coded.Code != test.code || coded.RetryAfter != test.after {
 				t.Fatalf("got %#v, want code %s after %v", err, test.code, test.after)
@@ -113,7 +114,7 @@ func TestFailures(t *testing.T) {
 			if n := server.Stats().Chats; n != 1 {
 				t.Errorf("%d calls, want 1: retries belong to Temporal", n)
 			}
-			if _, err := d.Generate(t.Context(), hello); err != nil {
+			if _, err := d.Generate(t.Context(), hello, nil); err != nil {
 				t.Errorf("the next call: %v", err)
 			}
 		})
@@ -131,7 +132,7 @@ func TestUnsupportedSchema(t *testing.T) {
 			server := modeltest.NewServer(t, modeltest.Options{Script: []modeltest.Failure{{Status: 400, Body: body}}})
 			request := hello
 			request.Schema = schema
-			_, err := connect(t, Options{BaseURL: server.URL}).Generate(t.Context(), request)
+			_, err := connect(t, Options{BaseURL: server.URL}).Generate(t.Context(), request, nil)
 			if got := model.IsSchemaUnsupported(err); got != (want && schema != nil) || schemas.CodeOf(err) != schemas.Invalid {
 				t.Errorf("%s, schema %s: unsupported %v, %v", body, schema, got, err)
 			}
@@ -145,11 +146,11 @@ func TestDeadline(t *testing.T) {
 	d := connect(t, Options{BaseURL: server.URL})
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
 	defer cancel()
-	if _, err := d.Generate(ctx, hello); schemas.CodeOf(err) != schemas.Deadline {
+	if _, err := d.Generate(ctx, hello, nil); schemas.CodeOf(err) != schemas.Deadline {
 		t.Errorf("%v, want code deadline", err)
 	}
 	d = connect(t, Options{BaseURL: server.URL, Client: &http.Client{Timeout: 20 * time.Millisecond}})
-	if _, err := d.Generate(t.Context(), hello); schemas.CodeOf(err) != schemas.Deadline {
+	if _, err := d.Generate(t.Context(), hello, nil); schemas.CodeOf(err) != schemas.Deadline {
 		t.Errorf("%v, want code deadline", err)
 	}
 }
@@ -158,7 +159,7 @@ func TestUnreachable(t *testing.T) {
 	t.Parallel()
 	server := httptest.NewServer(http.NotFoundHandler())
 	server.Close()
-	_, err := connect(t, Options{BaseURL: server.URL}).Generate(t.Context(), hello)
+	_, err := connect(t, Options{BaseURL: server.URL}).Generate(t.Context(), hello, nil)
 	if schemas.CodeOf(err) != schemas.Unavailable {
 		t.Errorf("%v, want code unavailable", err)
 	}
@@ -182,7 +183,7 @@ func TestWhatIsSent(t *testing.T) {
 				map[string]any{"role": "assistant", "content": "c"},
 			},
 			"response_format": map[string]any{"type": "json_schema", "json_schema": map[string]any{
-				"name": "thing", "strict": true, "schema": map[string]any{"type": "object"},
+				"name": "thing", "strict": false, "schema": map[string]any{"type": "object"},
 			}},
 		}
 		if diff := cmp.Diff(want, got); diff != "" || got[other] != nil {
@@ -205,7 +206,7 @@ func sent(t *testing.T, tokensField string, request model.Request) map[string]an
 		_, _ = io.WriteString(w, `{"choices":[{"message":{"content":"x"}}]}`)
 	}))
 	defer server.Close()
-	resp, err := connect(t, Options{BaseURL: server.URL + "/v1", TokensField: tokensField}).Generate(t.Context(), request)
+	resp, err := connect(t, Options{BaseURL: server.URL + "/v1", TokensField: tokensField}).Generate(t.Context(), request, nil)
 	if err != nil || resp.Text != "x" || resp.Finish != model.FinishStop {
 		t.Errorf("%+v, %v", resp, err)
 	}
@@ -217,7 +218,7 @@ func TestOptionsThatCannotWork(t *testing.T) {
 	for name, o := range map[string]Options{
 		"no scheme": {BaseURL: "127.0.0.1:8080/v1"}, "other scheme": {BaseURL: "ftp://example.org"},
 		"key in the URL": {BaseURL: "https://user:" + key + "@example.org/v1"}, "query": {BaseURL: "https://example.org/v1?key=" + key},
-		"key with a line feed": {APIKey: key + "\n"},
+		"key with a line feed": {APIKey: key + "\n"}, "no such API": {API: "assistants"}, "no such field": {TokensField: "tokens"},
 	} {
 		_, err := New(o)
 		if schemas.CodeOf(err) != schemas.Invalid || strings.Contains(err.Error(), key) {
@@ -267,18 +268,6 @@ func TestVectorsThatDoNotFit(t *testing.T) {
 			t.Errorf("%s: %v, want code %s", name, err, test.code)
 		}
 	}
-}
-
-func FuzzErrorIn(f *testing.F) {
-	f.Add([]byte(`{"error":{"message":"a","code":429}}`), 429)
-	f.Add([]byte(`{"detail":[1]}`), 422)
-	f.Add([]byte(`<html>`), 502)
-	f.Fuzz(func(t *testing.T, body []byte, status int) {
-		err := failures{key: key, base: "b"}.classify(call{model: "m", schema: true}, status, nil, body)
-		if err.Code == "" || err.Message == "" || strings.Contains(err.Error(), key) {
-			t.Fatalf("%+v", err)
-		}
-	})
 }
 
 func FuzzVector(f *testing.F) {

@@ -6,17 +6,17 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"errors"
+	"io"
 	"net/http"
-	"net/http/httptest"
 	"os"
 	"path/filepath"
-	"slices"
+	"strings"
 	"testing"
-	"time"
 
 	gocmp "github.com/google/go-cmp/cmp"
 
 	"github.com/tenuto-dev/tenuto/activities/provider/model"
+	"github.com/tenuto-dev/tenuto/activities/provider/model/transport"
 	"github.com/tenuto-dev/tenuto/schemas"
 )
 
@@ -26,16 +26,26 @@ type recording struct {
 		Request struct {
 			Body json.RawMessage
 		}
-		Response struct {
-			Status  int
-			Headers map[string]string
-			Body    json.RawMessage
-		}
+		Response recorded
 	}
 }
 
-// material reads a file of the test material into v. The test skips where there is none.
-func material(t *testing.T, name string, v any) {
+type recorded struct {
+	Status  int
+	Headers map[string]string
+	Body    json.RawMessage
+	Text    string `json:"body_text"`
+}
+
+func (r recorded) bytes() []byte {
+	if r.Text != "" {
+		return []byte(r.Text)
+	}
+	return r.Body
+}
+
+// raw reads a file of the test material. The test skips where there is none.
+func raw(t *testing.T, name string) []byte {
 	t.Helper()
 	root := cmp.Or(os.Getenv("TENUTO_TESTDATA"), filepath.Join("..", "..", "..", "..", "..", "shared", "data"))
 	data, err := os.ReadFile(filepath.Join(root, "wire", filepath.FromSlash(name)))
@@ -45,66 +55,195 @@ func material(t *testing.T, name string, v any) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := json.Unmarshal(data, v); err != nil {
+	return data
+}
+
+func record(t *testing.T, name string) recording {
+	t.Helper()
+	var rec recording
+	if err := json.Unmarshal(raw(t, name), &rec); err != nil {
 		t.Fatal(err)
+	}
+	return rec
+}
+
+// vercel reads a stream that is recorded as one event a line. In one recording some lines lack their last brace; mend adds it.
+func vercel(t *testing.T, name string, mend bool) recorded {
+	t.Helper()
+	var stream strings.Builder
+	for line := range strings.Lines(string(raw(t, name))) {
+		line = strings.TrimSpace(line)
+		if mend && !json.Valid([]byte(line)) {
+			line += "}"
+		}
+		stream.WriteString("data: " + line + "\n\n")
+	}
+	return recorded{Status: 200, Headers: map[string]string{"content-type": "text/event-stream"}, Text: stream.String()}
+}
+
+// player answers every call with a recorded response, read as split says, and keeps what was sent.
+type player struct {
+	response recorded
+	split    func([]byte) io.Reader
+	sent     []byte
+}
+
+func (p *player) RoundTrip(request *http.Request) (*http.Response, error) {
+	body, err := io.ReadAll(request.Body)
+	if err != nil {
+		return nil, err
+	}
+	p.sent = body
+	header := http.Header{}
+	for name, value := range p.response.Headers {
+		header.Set(name, value)
+	}
+	read := p.split
+	if read == nil {
+		read = func(data []byte) io.Reader { return bytes.NewReader(data) }
+	}
+	return &http.Response{
+		StatusCode: p.response.Status, Header: header, Body: io.NopCloser(read(p.response.bytes())), Request: request,
+	}, nil
+}
+
+// play returns a driver that gets this response.
+func play(t *testing.T, response recorded, api string) (*Driver, *player) {
+	t.Helper()
+	p := &player{response: response}
+	return connect(t, Options{Client: &http.Client{Transport: p}, API: api}), p
+}
+
+// listened generates with an Emit and checks that the pieces are the text, of a long one of which it returns the hash.
+func listened(t *testing.T, d *Driver, request model.Request) (model.Response, error) {
+	t.Helper()
+	var pieces strings.Builder
+	resp, err := d.Generate(t.Context(), request, func(delta model.Delta) { pieces.WriteString(delta.Text) })
+	if err == nil && pieces.String() != resp.Text {
+		t.Errorf("pieces %q of %q", pieces.String(), resp.Text)
+	}
+	if len(resp.Text) > 200 {
+		resp.Text = "sha256:" + schemas.Hash([]byte(resp.Text))
+	}
+	return resp, err
+}
+
+func call(id, name, arguments string) model.ToolCall {
+	return model.ToolCall{ID: id, Name: name, Arguments: json.RawMessage(arguments)}
+}
+
+func tokens(in, out int) schemas.Usage { return schemas.Usage{InputTokens: in, OutputTokens: out} }
+
+// weather declares what the recorded calls call.
+var weather = model.Request{
+	Model: "m", Messages: []model.Message{{Role: model.RoleUser, Text: "q"}},
+	Tools: []model.Tool{{Name: "weather"}, {Name: "cityAttractions"}, {Name: "get_weather"}, {Name: "get_current_weather"}},
+}
+
+func TestRecordedAnswers(t *testing.T) {
+	t.Parallel()
+	const mini, turbo, nano = "gpt-4o-mini-2024-07-18", "gpt-3.5-turbo-0125", "gpt-4.1-nano-2025-04-14"
+	for _, test := range []struct {
+		file, api string
+		n         int
+		want      model.Response
+	}{
+		{"openai/chat-basic.json", Chat, 0, model.Response{
+			Text:  "Why did Opentelemetry break up with Tracing? Because it couldn't handle the baggage!",
+			Model: turbo, Fingerprint: "fp_2b778c6b35", ID: "chatcmpl-908MD9ivBBLb6EaIjlqwFokntayQK", Finish: model.FinishStop, Usage: tokens(15, 19),
+		}},
+		{"openai/chat-basic.json", Chat, 3, model.Response{
+			Text:  "Why did the opentelemetry developer go broke? \n\nBecause he couldn't track his expenses!",
+			Model: turbo, ID: "chatcmpl-DPTMnBEiSFiGbsTeSSstpHetixHEm", Finish: model.FinishStop, Usage: tokens(15, 19),
+		}},
+		{"openai/chat-tool-calls.json", Chat, 0, model.Response{
+			Calls: []model.ToolCall{
+				call("call_JpNb8OiAkbIbHzDggfpdDHpi", "get_current_weather", `{"location": "Seattle, WA"}`),
+				call("call_vaFQc3zK6hHTRZKXRI5Eo2cJ", "get_current_weather", `{"location": "San Francisco, CA"}`),
+			},
+			Model: mini, Fingerprint: "fp_0ba0d124f1", ID: "chatcmpl-ASYMU9Ntix7ePttk0MSuerJstef6U", Finish: model.FinishTool, Usage: tokens(75, 51),
+		}},
+		{"openai/chat-tool-calls.json", Chat, 1, model.Response{
+			Text:  "Today, the weather in Seattle is 50 degrees and raining, while in San Francisco, it's 70 degrees and sunny.",
+			Model: mini, Fingerprint: "fp_9b78b61c52", ID: "chatcmpl-ASYMVzdmBGDbUoHFmt6R16tdtZUzR", Finish: model.FinishStop, Usage: tokens(99, 25),
+		}},
+		{"openai/native-json-output.json", Chat, 0, model.Response{
+			Calls: []model.ToolCall{call("call_PkRGedQNRFUzJp2R7dO7avWR", "get_user_country", `{}`)},
+			Model: "gpt-4o-2024-08-06", Fingerprint: "fp_f5bdcc3276", ID: "chatcmpl-BSXjyBwGuZrtuuSzNCeaWMpGv2MZ3", Finish: model.FinishTool, Usage: tokens(71, 12),
+		}},
+		{"openai/native-json-output.json", Chat, 1, model.Response{
+			Text: `{"city":"Mexico City","country":"Mexico"}`, Model: "gpt-4o-2024-08-06", Fingerprint: "fp_f5bdcc3276",
+			ID: "chatcmpl-BSXjzYGu67dhTy5r8KmjJvQ4HhDVO", Finish: model.FinishStop, Usage: tokens(92, 15),
+		}},
+		{"openai/responses-basic.json", Responses, 0, model.Response{
+			Text: "The capital of France is Paris.", Model: nano, ID: "resp_685ff88d1f7c8199980b00a1f8b7467b05baa2d6acc60d4f",
+			Finish: model.FinishStop, Usage: tokens(14, 8),
+		}},
+		{"openai/responses-tool-calls.json", Responses, 0, model.Response{
+			Calls: []model.ToolCall{
+				call("call_tYDv1bhtioyX33juEGDY4D6H", "get_weather", `{"location":"London"}`),
+				call("call_lC079UhGnLJngBlPQO0FS6sv", "get_weather", `{"location":"London"}`),
+			},
+			Model: nano, ID: "resp_685ff8928dc4819aac45e085ba66838101c537ddeff5c2a2", Finish: model.FinishTool, Usage: tokens(58, 44),
+		}},
+		{"vercel/openai-responses/openai-custom-tool.1.json", Responses, -1, model.Response{
+			Calls: []model.ToolCall{call("call_custom_sql_001", "write_sql", `{"input":"SELECT * FROM users WHERE age \u003e 25"}`)},
+			Model: "gpt-5.2-codex", ID: "resp_custom_tool_test_001", Finish: model.FinishTool, Usage: tokens(50, 20),
+		}},
+		{"vercel/openai-responses/parallel-tool-call-wrapper.1.json", Responses, -1, model.Response{
+			Calls: []model.ToolCall{
+				call("call_parallel_1", "weather", `{"location":"San Francisco"}`), call("call_parallel_2", "cityAttractions", `{"city":"Rome"}`),
+			},
+			Model: "gpt-5.4", ID: "resp_parallel", Finish: model.FinishTool, Usage: tokens(34, 28),
+		}},
+	} {
+		response := recorded{Status: 200, Headers: map[string]string{"content-type": "application/json"}}
+		if test.n < 0 {
+			response.Body = raw(t, test.file)
+		} else {
+			response = record(t, test.file).Interactions[test.n].Response
+		}
+		d, _ := play(t, response, test.api)
+		whole, err := d.Generate(t.Context(), weather, nil)
+		if diff := gocmp.Diff(test.want, whole); diff != "" || err != nil {
+			t.Errorf("%s %d: %v\n%s", test.file, test.n, err, diff)
+		}
+		unstreamed, err := listened(t, d, weather) // a server that does not stream when it should
+		if diff := gocmp.Diff(test.want, unstreamed); diff != "" || err != nil {
+			t.Errorf("%s %d, asked to stream: %v\n%s", test.file, test.n, err, diff)
+		}
 	}
 }
 
-// replay returns a driver whose n-th call gets the n-th recorded response, and what it sent.
-func replay(t *testing.T, rec recording) (*Driver, *[]json.RawMessage) {
-	t.Helper()
-	var bodies []json.RawMessage
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		var body bytes.Buffer
-		if _, err := body.ReadFrom(r.Body); err != nil {
-			t.Error(err)
-		}
-		response := rec.Interactions[len(bodies)].Response
-		bodies = append(bodies, body.Bytes())
-		for name, value := range response.Headers {
-			if name != "transfer-encoding" {
-				w.Header().Set(name, value)
-			}
-		}
-		w.WriteHeader(response.Status)
-		_, _ = w.Write(response.Body)
-	}))
-	t.Cleanup(server.Close)
-	return connect(t, Options{BaseURL: server.URL}), &bodies
-}
-
-func TestRecordedChat(t *testing.T) {
+func TestRecordedRequestsAreWhatWeSend(t *testing.T) {
 	t.Parallel()
-	var rec recording
-	material(t, "openai/chat-basic.json", &rec)
-	d, bodies := replay(t, rec)
-	request := model.Request{Model: "gpt-3.5-turbo", Messages: []model.Message{{Role: "user", Text: "Tell me a joke about opentelemetry"}}}
-	for i, interaction := range rec.Interactions {
-		got, err := d.Generate(t.Context(), request)
-		if err != nil {
-			t.Fatal(err)
-		}
-		var want struct {
-			ID, Model string
-			Choices   []struct{ Message struct{ Content string } }
-			Usage     struct {
-				Prompt     int `json:"prompt_tokens"`
-				Completion int `json:"completion_tokens"`
-			}
-			Fingerprint string `json:"system_fingerprint"`
-		}
-		if err := json.Unmarshal(interaction.Response.Body, &want); err != nil {
-			t.Fatal(err)
-		}
-		if diff := gocmp.Diff(model.Response{
-			Text: want.Choices[0].Message.Content, Model: want.Model, Fingerprint: want.Fingerprint, ID: want.ID,
-			Finish: model.FinishStop, Usage: schemas.Usage{InputTokens: want.Usage.Prompt, OutputTokens: want.Usage.Completion},
-		}, got); diff != "" {
-			t.Errorf("interaction %d: -want +got:\n%s", i, diff)
-		}
-		if diff := gocmp.Diff(decoded(t, interaction.Request.Body), decoded(t, (*bodies)[i])); diff != "" {
-			t.Errorf("interaction %d sends another request: -want +got:\n%s", i, diff)
-		}
+	rec := record(t, "openai/chat-tool-calls.json")
+	location := json.RawMessage(`{"type":"object","properties":{"location":{"type":"string","description":"The city and state, e.g. Boston, MA"}},"required":["location"],"additionalProperties":false}`)
+	request := model.Request{
+		Model: "gpt-4o-mini", ToolChoice: model.ToolAuto,
+		Messages: []model.Message{
+			{Role: model.RoleSystem, Text: "You're a helpful assistant."},
+			{Role: model.RoleUser, Text: "What's the weather in Seattle and San Francisco today?"},
+		},
+		Tools: []model.Tool{{Name: "get_current_weather", Description: "Get the current weather in a given location", Parameters: location}},
+	}
+	d, p := play(t, rec.Interactions[0].Response, Chat)
+	resp, err := d.Generate(t.Context(), request, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := gocmp.Diff(decoded(t, rec.Interactions[0].Request.Body), decoded(t, p.sent)); diff != "" {
+		t.Errorf("first: -recorded +sent:\n%s", diff)
+	}
+	request.Tools, request.ToolChoice = nil, ""
+	request.Messages = append(request.Messages, model.Message{Role: model.RoleAssistant, Calls: resp.Calls},
+		model.Message{Role: model.RoleTool, CallID: resp.Calls[0].ID, Text: "50 degrees and raining"},
+		model.Message{Role: model.RoleTool, CallID: resp.Calls[1].ID, Text: "70 degrees and sunny"})
+	if _, err := d.Generate(t.Context(), request, nil); err != nil {
+		t.Fatal(err)
+	}
+	if diff := gocmp.Diff(decoded(t, rec.Interactions[1].Request.Body), decoded(t, p.sent)); diff != "" {
+		t.Errorf("second: -recorded +sent:\n%s", diff)
 	}
 }
 
@@ -118,69 +257,80 @@ func decoded(t *testing.T, data []byte) (v any) {
 
 func TestRecordedFailures(t *testing.T) {
 	t.Parallel()
+	failures := map[string]struct {
+		response recorded
+		api      string
+		code     schemas.Code
+	}{
+		"quota":           {recorded{Status: 429, Body: raw(t, "vercel/openai-responses/openai-error.1.json")}, Responses, schemas.OverBudget},
+		"quota, as 200":   {recorded{Status: 200, Headers: map[string]string{"content-type": "application/json"}, Body: raw(t, "vercel/openai-responses/openai-error.1.json")}, Chat, schemas.OverBudget},
+		"malformed":       {vercel(t, "vercel/openai-responses/parallel-tool-call-wrapper.1.chunks.txt", false), Responses, schemas.Unavailable},
+		"quota, streamed": {vercel(t, "vercel/openai-responses/openai-error.1.chunks.txt", true), Responses, schemas.OverBudget},
+	}
 	for name, code := range map[string]schemas.Code{
-		"openai/chat-404.json":         schemas.NotFound,
-		"openai/embeddings-error.json": schemas.NotFound,
-		"openrouter/429.json":          schemas.RateLimited,
+		"openai/chat-404.json": schemas.NotFound, "openai/embeddings-error.json": schemas.NotFound,
+		"openai/responses-error.json": schemas.NotFound, "openrouter/429.json": schemas.RateLimited,
 	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			var rec recording
-			material(t, name, &rec)
-			d, _ := replay(t, rec)
-			if _, err := d.Generate(t.Context(), hello); schemas.CodeOf(err) != code {
-				t.Errorf("%v, want code %s", err, code)
+		for _, interaction := range record(t, name).Interactions {
+			failures[name] = struct {
+				response recorded
+				api      string
+				code     schemas.Code
+			}{interaction.Response, Chat, code}
+		}
+	}
+	for name, test := range failures {
+		for _, emit := range []model.Emit{nil, func(model.Delta) {}} {
+			if strings.HasPrefix(test.response.Text, "data:") && emit == nil {
+				continue
 			}
-		})
+			d, _ := play(t, test.response, test.api)
+			if _, err := d.Generate(t.Context(), weather, emit); schemas.CodeOf(err) != test.code {
+				t.Errorf("%s: %v, want code %s", name, err, test.code)
+			}
+		}
+	}
+}
+
+func TestRecordedRates(t *testing.T) {
+	t.Parallel()
+	var got []transport.Rates
+	p := &player{response: record(t, "openai/chat-multi-tools-stream.json").Interactions[0].Response}
+	d := connect(t, Options{Client: &http.Client{Transport: p}, OnRates: func(r transport.Rates) { got = append(got, r) }})
+	if _, err := listened(t, d, weather); err != nil || len(got) != 1 {
+		t.Fatalf("%+v, %v", got, err)
+	}
+	want := transport.Rates{
+		Model:    "m",
+		Requests: transport.Rate{Limit: 10000, Remaining: 9992, Known: true, Reset: 66_779_000_000},
+		Tokens:   transport.Rate{Limit: 200000, Remaining: 199961, Known: true, Reset: 11_000_000},
+	}
+	if diff := gocmp.Diff(want, got[0]); diff != "" {
+		t.Error(diff)
 	}
 }
 
 func TestRecordedEmbeddings(t *testing.T) {
 	t.Parallel()
 	for name, dims := range map[string]int{"openai/embeddings-base64.json": 1536, "openai/embeddings-dimensions.json": 512} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			var rec recording
-			material(t, name, &rec)
-			d, _ := replay(t, rec)
-			p := &model.Provider{Name: "openai", Driver: d}
-			got, err := p.Embed(t.Context(), "acme", model.EmbedRequest{Model: "text-embedding-3-small", Inputs: []string{"x"}, Dimensions: dims})
-			if err != nil {
-				t.Fatal(err)
-			}
-			square := 0.0
-			for _, x := range got.Vectors[0] {
-				square += float64(x) * float64(x)
-			}
-			if square < 0.999 || square > 1.001 || got.Tokens == 0 || got.Model != "text-embedding-3-small" {
-				t.Errorf("squared length %v, %d tokens, model %q", square, got.Tokens, got.Model)
-			}
-		})
-	}
-}
-
-func TestRecordedRetryAfter(t *testing.T) {
-	t.Parallel()
-	var table struct {
-		Now   int64 `json:"now_unix"`
-		Cases []struct {
-			RetryAfter string `json:"retry_after"`
-			Seconds    float64
+		d, _ := play(t, record(t, name).Interactions[0].Response, "")
+		p := &model.Provider{Name: "openai", Driver: d}
+		got, err := p.Embed(t.Context(), "acme", model.EmbedRequest{Model: "text-embedding-3-small", Inputs: []string{"x"}, Dimensions: dims})
+		if err != nil {
+			t.Fatal(name, err)
+		}
+		square := 0.0
+		for _, x := range got.Vectors[0] {
+			square += float64(x) * float64(x)
+		}
+		if square < 0.999 || square > 1.001 || got.Tokens == 0 || got.Model != "text-embedding-3-small" {
+			t.Errorf("%s: squared length %v, %d tokens, model %q", name, square, got.Tokens, got.Model)
 		}
 	}
-	material(t, "retry-after.json", &table)
-	// The recording tells how long a client waits that retries by itself, which falls back to its own pace above two minutes. We
-	// pass on what the server asks for.
-	longer := map[string]float64{"121": 121, "Fri, 29 Sep 2023 16:28:38 GMT": 121}
-	for _, c := range table.Cases {
-		want := c.Seconds
-		if !slices.Contains([]float64{20, 60, 61, 120}, want) {
-			want = longer[c.RetryAfter]
-		}
-		got := retryAfter(http.Header{"Retry-After": {c.RetryAfter}}, time.Unix(table.Now, 0))
-		if got != time.Duration(want*float64(time.Second)) {
-			t.Errorf("Retry-After %q: %v, want %v s", c.RetryAfter, got, want)
-		}
+	d, _ := play(t, recorded{Status: 200, Body: raw(t, "vercel/openai-embedding.json")}, "")
+	got, err := d.Embed(t.Context(), model.EmbedRequest{Model: "m", Inputs: []string{"a", "b"}})
+	if err != nil || len(got.Vectors) != 2 || got.Vectors[0][0] != 0.0057293195 || got.Vectors[1][4] != -0.0035253682 || got.Tokens != 12 {
+		t.Errorf("%+v, %v", got, err)
 	}
 }
 

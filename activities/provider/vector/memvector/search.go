@@ -26,7 +26,8 @@ func (d *Driver) Search(ctx context.Context, target vector.Target, query vector.
 		return nil, err
 	}
 	dimensions := s.dimensions()
-	if query.Mode != schemas.Keyword && dimensions != 0 && len(query.Vector) != dimensions {
+	byVector := query.Mode == schemas.Vector || query.Mode == schemas.Hybrid
+	if byVector && dimensions != 0 && len(query.Vector) != dimensions {
 		return nil, schemas.Errorf(schemas.Invalid, "the query has %d dimensions and the vectors in %s have %d",
 			len(query.Vector), target.Class, dimensions)
 	}
@@ -49,8 +50,20 @@ func (s shard) answer(bm25 vector.BM25, query vector.Query) map[string]float64 {
 	case schemas.Hybrid:
 		limit := max(query.Limit, candidates)
 		return fuse(best(s.keyword(bm25, query), limit), best(s.nearest(query), limit), query.Alpha)
+	case vector.Listing:
+		return s.listed(query)
 	}
 	return nil
+}
+
+func (s shard) listed(query vector.Query) map[string]float64 {
+	scores := map[string]float64{}
+	for id, o := range s {
+		if o.Ordinal >= query.First && o.Ordinal <= query.Last && vector.Matches(query.Filter, o) {
+			scores[id] = 0
+		}
+	}
+	return scores
 }
 
 // keyword scores by BM25 with the idf that is never negative, ln(1 + (N - n + 0.5)/(n + 0.5)), as Lucene and Weaviate do. The

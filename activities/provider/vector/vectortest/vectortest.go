@@ -39,6 +39,7 @@ func Run(t *testing.T, open func(*testing.T) vector.Driver) {
 		{"Search/ties", ties},
 		{"Search/nothing there", nothingThere},
 		{"Search/through alias", throughAlias},
+		{"Passage/of a document", passage},
 		{"Tenants/apart", tenantsApart},
 		{"Tenants/unknown", unknownTarget},
 		{"Delete/ids", deleteIDs},

@@ -39,8 +39,12 @@ func (d *Driver) Fetch(ctx context.Context, target vector.Target, ids []string) 
 func (d *Driver) Search(ctx context.Context, target vector.Target, query vector.Query) ([]vector.Found, error) {
 	ctx, cancel := d.call(ctx)
 	defer cancel()
-	if query.Mode == schemas.Hybrid {
+	switch query.Mode {
+	case schemas.Hybrid:
 		return d.hybrid(ctx, target, query)
+	case vector.Listing:
+		return d.list(ctx, target, query)
+	case schemas.Keyword, schemas.Vector:
 	}
 	reply, err := d.grpc.Search(ctx, searching(target, query, returned...))
 	if err != nil {

@@ -1,0 +1,184 @@
+// Package fleet finds who serves a model: a provider of a project's models.yaml, made when it is first used, or one of the
+// installation. Projects that name the same server with the same key share its limits.
+package fleet
+
+import (
+	"cmp"
+	"encoding/json"
+	"strings"
+	"sync"
+	"sync/atomic"
+
+	"github.com/tenuto-dev/tenuto/activities/provider/model"
+	"github.com/tenuto-dev/tenuto/activities/provider/model/limit"
+	"github.com/tenuto-dev/tenuto/schemas"
+)
+
+// Open makes the driver of a provider. It reports what responses say of the server's limits to rates.
+type Open func(name string, def schemas.ProviderDef, rates func(limit.Rates)) (model.Driver, error)
+
+// Fleet resolves names of models. Set the fields before the first call; it is safe for concurrent use.
+type Fleet struct {
+	Installed *model.Set // for names such as PROVIDER/MODEL
+	Records   model.Records
+	Open      Open
+
+	mu      sync.Mutex
+	members map[string]*member
+}
+
+// member is one server, with one key.
+type member struct {
+	provider *model.Provider
+	limiter  *limit.Limiter
+	rates    atomic.Pointer[limit.Rates]
+	plain    sync.Map // models that refuse output schemas
+}
+
+// Target is a model and who serves it.
+type Target struct {
+	Name     string // as it was asked for
+	Server   string // as the project or the installation calls the provider
+	Provider *model.Provider
+	Model    string // its name at the provider
+	Def      schemas.ModelDef
+	Limiter  *limit.Limiter
+	Local    bool // it costs nothing
+
+	member *member
+}
+
+// Target resolves a name by the models of a project. Codes: invalid, not_found.
+func (f *Fleet) Target(models schemas.Models, name string) (Target, error) {
+	def, ok := models.Models[name]
+	if !ok {
+		return f.installed(name)
+	}
+	provider, ok := models.Providers[def.Provider]
+	if !ok {
+		return Target{}, schemas.Errorf(schemas.Invalid, "model %q names the provider %q, which models.yaml does not have", name, def.Provider)
+	}
+	m, err := f.member(def.Provider, provider, apart(models, def.Provider))
+	if err != nil {
+		return Target{}, err
+	}
+	served := cmp.Or(def.Model, name)
+	return Target{
+		Name: name, Server: def.Provider, Provider: m.provider, Model: served, Def: def, Limiter: m.limiter, member: m,
+		Local: provider.Driver == schemas.DriverLocal || provider.Driver == schemas.DriverOllama && def.Prices == nil,
+	}, nil
+}
+
+// installed finds a model of the installation's own providers.
+func (f *Fleet) installed(name string) (Target, error) {
+	if !strings.Contains(name, "/") {
+		return Target{}, schemas.Errorf(schemas.NotFound, "there is no model %q: name one of models.yaml, or PROVIDER/MODEL of the installation", name)
+	}
+	provider, served, err := f.Installed.Resolve(name)
+	if err != nil {
+		return Target{}, err
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	m := f.members["installed/"+provider.Name]
+	if m == nil {
+		m = &member{provider: provider, limiter: &limit.Limiter{Provider: provider.Name}}
+		f.put("installed/"+provider.Name, m)
+	}
+	return Target{Name: name, Server: provider.Name, Provider: provider, Model: served, Limiter: m.limiter, Local: provider.Name == schemas.DriverLocal, member: m}, nil
+}
+
+func (f *Fleet) put(key string, m *member) {
+	if f.members == nil {
+		f.members = map[string]*member{}
+	}
+	f.members[key] = m
+}
+
+// apart are the limits of those models of a provider that have some of their own, by their names there.
+func apart(models schemas.Models, provider string) map[string]limit.Limits {
+	limits := map[string]limit.Limits{}
+	for name, def := range models.Models {
+		if def.Provider == provider && def.Limits != (schemas.RateDef{}) {
+			limits[cmp.Or(def.Model, name)] = limitsOf(def.Limits)
+		}
+	}
+	return limits
+}
+
+func limitsOf(def schemas.RateDef) limit.Limits {
+	return limit.Limits{Requests: def.RequestsPerMinute, Tokens: def.TokensPerMinute, Concurrency: def.Concurrency}
+}
+
+func (f *Fleet) member(name string, def schemas.ProviderDef, models map[string]limit.Limits) (*member, error) {
+	identity, err := json.Marshal(struct {
+		Def    schemas.ProviderDef
+		Models map[string]limit.Limits
+	}{def, models})
+	if err != nil {
+		return nil, schemas.Wrap(schemas.Invalid, err, "provider %q cannot be written as JSON", name)
+	}
+	key := schemas.Hash(identity)
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if m, ok := f.members[key]; ok {
+		return m, nil
+	}
+	m := &member{limiter: &limit.Limiter{Provider: name, Limits: limitsOf(def.Limits), Models: models}}
+	driver, err := f.Open(name, def, func(r limit.Rates) { m.rates.Store(&r) })
+	if err != nil {
+		return nil, err
+	}
+	m.provider = &model.Provider{Name: name + "." + key[:8], Driver: driver, Records: f.Records}
+	f.put(key, m)
+	return m, nil
+}
+
+// Rates returns what the server last said of its limits, once.
+func (t Target) Rates() limit.Rates {
+	if r := t.member.rates.Swap(nil); r != nil {
+		return *r
+	}
+	return limit.Rates{}
+}
+
+// Plain reports whether the model is known to refuse output schemas.
+func (t Target) Plain() bool {
+	_, plain := t.member.plain.Load(t.Model)
+	return plain
+}
+
+// SetPlain notes that the model refuses output schemas.
+func (t Target) SetPlain() { t.member.plain.Store(t.Model, true) }
+
+// Limiters returns the limiters in use.
+func (f *Fleet) Limiters() []*limit.Limiter {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	all := make([]*limit.Limiter, 0, len(f.members))
+	for _, m := range f.members {
+		all = append(all, m.limiter)
+	}
+	return all
+}
+
+// Cost is what usage costs at the target in US dollars, nil where the price is unknown.
+func (t Target) Cost(u schemas.Usage) *float64 {
+	if t.Local {
+		return new(float64)
+	}
+	p := t.Def.Prices
+	if p == nil {
+		return nil
+	}
+	cached, written := p.Input, p.Input
+	if p.Cached != nil {
+		cached = *p.Cached
+	}
+	if p.Written != nil {
+		written = *p.Written
+	}
+	fresh := u.InputTokens - u.CachedTokens - u.WrittenTokens
+	usd := (float64(fresh)*p.Input + float64(u.CachedTokens)*cached + float64(u.WrittenTokens)*written + float64(u.OutputTokens)*p.Output) / 1e6
+	return &usd
+}

@@ -1,0 +1,133 @@
+package schemas
+
+import "slices"
+
+// MaxChainDepth is how deep chains may call one another.
+const MaxChainDepth = 8
+
+// PlanOf is what the interpreter needs to know of the bundle's chain. Errors: invalid, for a chain that is missing, calls itself or
+// has a step without a kind; activities/project explains such faults better, before a bundle is made.
+func PlanOf(b Bundle) (Plan, error) { return b.plan(b.Chain, 0) }
+
+func (b Bundle) plan(name string, depth int) (Plan, error) {
+	def, ok := b.Chains[name]
+	switch {
+	case !ok:
+		return Plan{}, Errorf(Invalid, "the bundle has no chain %q", name)
+	case depth == MaxChainDepth:
+		return Plan{}, Errorf(Invalid, "chain %q: chains call one another more than %d deep", name, MaxChainDepth)
+	}
+	offered, chosen := def.offered(), def.choices()
+	plan := Plan{Chain: name}
+	for _, s := range def.Steps {
+		if s.Kind() == "" {
+			return Plan{}, Errorf(Invalid, "chain %q: step %q has no kind that is known here", name, s.ID)
+		}
+		if offered[s.ID] {
+			continue // models call it, it does not run by itself
+		}
+		step, err := b.planStep(def, s, depth)
+		if err != nil {
+			return Plan{}, err
+		}
+		for _, branch := range chosen[s.ID] {
+			step.Chosen = true
+			if !slices.Contains(step.Needs, branch) {
+				step.Needs = append(slices.Clone(step.Needs), branch)
+			}
+		}
+		plan.Steps = append(plan.Steps, step)
+	}
+	return plan, nil
+}
+
+func (b Bundle) planStep(def ChainDef, s StepDef, depth int) (PlanStep, error) {
+	step := PlanStep{ID: s.ID, Kind: s.Kind(), Needs: s.Needs, Retry: s.Retry, TimeoutMS: s.TimeoutMS, Ask: s.Ambiguous == AmbiguousAsk}
+	nested := ""
+	switch {
+	case s.Map != nil:
+		step.Width, nested = max(s.Map.Width, 1), s.Map.Chain
+		if s.Map.Width == 0 {
+			step.Width = DefaultMapWidth
+		}
+	case s.Tool != nil:
+		nested = s.Tool.Chain
+	case s.Generate != nil:
+		return b.planTools(def, s, step, depth)
+	}
+	if nested == "" {
+		return step, nil
+	}
+	plan, err := b.plan(nested, depth+1)
+	step.Chain = &plan
+	return step, err
+}
+
+func (b Bundle) planTools(def ChainDef, s StepDef, step PlanStep, depth int) (PlanStep, error) {
+	for _, name := range s.Generate.Tools {
+		i := slices.IndexFunc(def.Steps, func(t StepDef) bool { return t.ID == name && t.Tool != nil })
+		if i < 0 {
+			return step, Errorf(Invalid, "step %q offers the tool %q, which is no tool step of its chain", s.ID, name)
+		}
+		if step.Tools == nil {
+			step.Tools = map[string]*Plan{}
+		}
+		step.Tools[name] = nil
+		if chain := def.Steps[i].Tool.Chain; chain != "" {
+			plan, err := b.plan(chain, depth+1)
+			if err != nil {
+				return step, err
+			}
+			step.Tools[name] = &plan
+		}
+	}
+	return step, nil
+}
+
+// DefaultMapWidth is how many items of a map run at once where the chain does not say.
+const DefaultMapWidth = 4
+
+// offered names the tool steps that models may call.
+func (d ChainDef) offered() map[string]bool {
+	offered := map[string]bool{}
+	for _, s := range d.Steps {
+		if s.Generate != nil {
+			for _, tool := range s.Generate.Tools {
+				offered[tool] = true
+			}
+		}
+	}
+	return offered
+}
+
+// choices lists, by step, the branches that may choose it.
+func (d ChainDef) choices() map[string][]string {
+	choices := map[string][]string{}
+	add := func(branch string, steps []string) {
+		for _, id := range steps {
+			if !slices.Contains(choices[id], branch) {
+				choices[id] = append(choices[id], branch)
+			}
+		}
+	}
+	for _, s := range d.Steps {
+		if s.Branch == nil {
+			continue
+		}
+		for _, c := range s.Branch.Cases {
+			add(s.ID, c.Steps)
+		}
+		add(s.ID, s.Branch.Else)
+	}
+	return choices
+}
+
+// FitsLane reports whether a lane may carry out runs of the plan: short steps, nothing that waits for people or for days.
+func (p Plan) FitsLane() bool {
+	return !slices.ContainsFunc(p.Steps, func(s PlanStep) bool {
+		return s.Kind == StepMap || s.Retry == RetryPatient || s.Ask || s.TimeoutMS > LaneStepMS
+	})
+}
+
+// LaneStepMS is the longest timeout, in milliseconds, of a step that a lane carries out; longer ones run as activities of their own.
+const LaneStepMS = 120_000

@@ -1,0 +1,183 @@
+package cli
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"os"
+	"strings"
+
+	"github.com/google/uuid"
+
+	"github.com/tenuto-dev/tenuto/schemas"
+	"github.com/tenuto-dev/tenuto/starter/gateway/rest"
+	"github.com/tenuto-dev/tenuto/worker/wire"
+)
+
+type runCommand struct {
+	Chain     string            `arg:"" help:"Name of the chain."`
+	Project   string            `default:"." placeholder:"DIR" help:"Folder of the project (default: this one)."`
+	Input     []string          `sep:"none" placeholder:"K=V" help:"One value of the chain's input; V is text, and K:=V takes JSON. May be repeated."`
+	InputJSON string            `name:"input-json" placeholder:"JSON|@FILE" help:"The whole input: a JSON object, or @ and the name of a file that holds one; @- is stdin. --input adds to it."`
+	Detach    bool              `help:"Do not wait: print the run's id as soon as the run is accepted."`
+	Batch     bool              `help:"Nobody waits for it: its model calls go behind those that somebody waits for."`
+	Execution schemas.Execution `default:"" enum:",auto,workflow,lane" placeholder:"HOW" help:"How the run is carried out: auto, workflow or lane (default: as the chain says)."`
+	Key       string            `placeholder:"KEY" help:"Idempotency key, which becomes the run's id; the same key with the same request joins the run or has its result."`
+}
+
+// Help says what is printed.
+func (runCommand) Help() string {
+	return `The folder is checked, and the chain with all that it uses is sent along; problems are listed as tenuto check does. ` +
+		`The output goes to stdout: the text of {"text"}, an answer with its citations, anything else as JSON; --json prints {"run_id", "status", ` +
+		`"output", "usage", "cost"}. The run's id and what it cost go to stderr.
+
+Values: --input question='why?' is the text why?; --input count:=3 and --input list:='["a","b"]' are JSON.`
+}
+
+// Run runs a chain of a project's folder. Waiting again after the gateway's limit joins the run by its key.
+func (c runCommand) Run(s *session) error {
+	problems, err := wire.CheckProject(c.Project)
+	if err != nil {
+		return err
+	}
+	if len(problems) > 0 {
+		return checkCommand{Dir: c.Project}.Run(s)
+	}
+	bundle, err := wire.ProjectBundle(c.Project, c.Chain)
+	if err != nil {
+		return c.known(err)
+	}
+	input, err := c.input(s)
+	if err != nil {
+		return err
+	}
+	return s.carryOut("/api/v1/runs", c.Key, rest.NewRun{
+		Bundle: bundle, Input: input, Execution: c.Execution, Batch: c.Batch, Detach: c.Detach,
+	})
+}
+
+// known adds the chains that there are to the news that one is missing.
+func (c runCommand) known(err error) error {
+	if schemas.CodeOf(err) != schemas.NotFound {
+		return err
+	}
+	files, _ := os.ReadDir(c.Project + "/chains")
+	var names []string
+	for _, file := range files {
+		if name, ok := strings.CutSuffix(file.Name(), ".yaml"); ok {
+			names = append(names, name)
+		}
+	}
+	return schemas.Wrap(schemas.NotFound, err, "there is no chain %s in %s; there are: %s", c.Chain, c.Project, strings.Join(names, ", "))
+}
+
+// input puts the input together.
+func (c runCommand) input(s *session) (json.RawMessage, error) {
+	values := map[string]any{}
+	if c.InputJSON != "" {
+		var err error
+		if values, err = (renderCommand{Input: c.InputJSON}).input(s); err != nil {
+			return nil, schemas.Wrap(schemas.CodeOf(err), err, "%s", strings.Replace(schemas.SafeMessage(err), "--input", "--input-json", 1))
+		}
+	}
+	for _, part := range c.Input {
+		name, value, ok := strings.Cut(part, "=")
+		if !ok || strings.TrimSuffix(name, ":") == "" {
+			return nil, schemas.Errorf(schemas.Invalid, "--input %q: write NAME=TEXT, or NAME:=JSON", part)
+		}
+		name, isJSON := strings.CutSuffix(name, ":")
+		if !isJSON {
+			values[name] = value
+			continue
+		}
+		if !json.Valid([]byte(value)) {
+			return nil, schemas.Errorf(schemas.Invalid, "--input %q: what stands behind := is no JSON; for text write %s=…", part, name)
+		}
+		values[name] = json.RawMessage(value)
+	}
+	return json.Marshal(values)
+}
+
+// carryOut posts what starts a run, and prints what comes of it. The call carries the run's id, so that repeating it starts no second one.
+func (s *session) carryOut(path, id string, in any) error {
+	if id == "" {
+		id = uuid.Must(uuid.NewV7()).String()
+	}
+	request, err := jsonCall(http.MethodPost, path, in)
+	if err != nil {
+		return err
+	}
+	request.header["Idempotency-Key"] = id
+	gateway, err := s.api()
+	if err != nil {
+		return err
+	}
+	var done rest.RunResult
+	for {
+		err = gateway.do(s.ctx, request, &done)
+		if schemas.CodeOf(err) != schemas.Deadline || s.ctx.Err() != nil || !s.goesOn(id) {
+			break
+		}
+	}
+	if err != nil {
+		if s.ctx.Err() != nil || s.begun(id) {
+			fmt.Fprintf(s.stderr, "run %s: \"tenuto runs show %s\" says how it stands\n", id, id)
+		}
+		return err
+	}
+	fmt.Fprintln(s.stderr, runLine(done))
+	return s.print(done, func(w io.Writer) { writeResult(w, done) })
+}
+
+// goesOn reports whether a run is under way.
+func (s *session) goesOn(id string) bool {
+	var found rest.Run
+	err := s.request(http.MethodGet, "/api/v1/runs/"+url.PathEscape(id), nil, &found)
+	return err == nil && found.Status == rest.RunRunning
+}
+
+// begun reports whether there is such a run.
+func (s *session) begun(id string) bool {
+	return s.request(http.MethodGet, "/api/v1/runs/"+url.PathEscape(id), nil, &rest.Run{}) == nil
+}
+
+func runLine(done rest.RunResult) string {
+	if done.Status == rest.RunRunning {
+		return fmt.Sprintf("run %s goes on; \"tenuto runs show %s\" says how it stands", done.RunID, done.RunID)
+	}
+	return fmt.Sprintf("run %s: %s, %s", done.RunID, tokens(done.Usage), costOf(done.Cost, done.Usage))
+}
+
+// writeResult prints an output for people.
+func writeResult(w io.Writer, done rest.RunResult) {
+	if done.Status == rest.RunRunning {
+		fmt.Fprintln(w, done.RunID)
+		return
+	}
+	writeOutput(w, done.Output)
+}
+
+// writeOutput prints the text of {"text"}, an answer with its citations, and anything else as indented JSON.
+func writeOutput(w io.Writer, output json.RawMessage) {
+	var fields map[string]json.RawMessage
+	if json.Unmarshal(output, &fields) == nil {
+		var text string
+		if len(fields) == 1 && json.Unmarshal(fields["text"], &text) == nil {
+			fmt.Fprintln(w, text)
+			return
+		}
+		var answer rest.Answered
+		if fields["answer"] != nil && fields["citations"] != nil && json.Unmarshal(output, &answer) == nil {
+			writeAnswer(w, answer)
+			return
+		}
+	}
+	var indented bytes.Buffer
+	if json.Indent(&indented, output, "", "  ") != nil {
+		indented.Write(output)
+	}
+	fmt.Fprintln(w, indented.String())
+}

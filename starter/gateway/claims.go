@@ -1,0 +1,148 @@
+package gateway
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"time"
+
+	"github.com/tenuto-dev/tenuto/schemas"
+	"github.com/tenuto-dev/tenuto/starter/client"
+)
+
+const (
+	claimPoll     = 100 * time.Millisecond // at first; it doubles
+	claimPollMost = time.Second
+	lifeEvery     = 2 * time.Second
+	lifeGone      = 8 * time.Second // without a sign of life a process counts as dead
+)
+
+// ownership is the record of who carries out a run with an idempotency key.
+type ownership struct {
+	Fingerprint string `json:"fingerprint"`
+	StartMS     int64  `json:"start_ms"`
+	Instance    string `json:"instance"`
+}
+
+// own makes the run ours, or tells whose it is.
+func (g *Gateway) own(ctx context.Context, request schemas.RunRequest) (c ownership, mine bool, err error) {
+	c = ownership{Fingerprint: client.Fingerprint(request), StartMS: request.StartMS, Instance: g.instance}
+	data, err := json.Marshal(c)
+	if err != nil {
+		return c, false, err
+	}
+	key := schemas.ClaimKey(request.Tenant, request.RunID)
+	if mine, err = g.store.PutIfAbsent(ctx, key, data); mine || err != nil {
+		return c, mine, err
+	}
+	owner, err := g.owner(ctx, request.Tenant, request.RunID)
+	if err != nil {
+		return c, false, err
+	}
+	if owner.Fingerprint != c.Fingerprint {
+		return c, false, schemas.Errorf(schemas.Conflict,
+			"run %s exists and belongs to another request; use a new idempotency key for a new request", request.RunID)
+	}
+	return owner, false, nil
+}
+
+// owner reads a claim. Error: not_found for a run that is not claimed, and those of the store.
+func (g *Gateway) owner(ctx context.Context, tenant, id string) (ownership, error) {
+	var owner ownership
+	stored, err := g.store.Get(ctx, schemas.ClaimKey(tenant, id))
+	if err != nil {
+		return owner, err
+	}
+	if err := json.Unmarshal(stored, &owner); err != nil {
+		return owner, schemas.Wrap(schemas.Internal, err, "the claim of run %s cannot be read", id)
+	}
+	return owner, nil
+}
+
+// join finds what became of a claimed run: its record, or the workflow that it is, or that somebody is still at it. Not found means that
+// whoever claimed it is gone, and left what was paid for behind. Who does not want to wait is told that it goes on as soon as it is a
+// workflow, and no sooner: what is carried out in a lane ends with its process, and then only a caller who waits has it done again.
+func (g *Gateway) join(ctx context.Context, owner ownership, request schemas.RunRequest, detached bool) (done finished, found bool, err error) {
+	for pause := claimPoll; ; pause = min(2*pause, claimPollMost) {
+		exchange, ok, err := g.exchange(ctx, request.Tenant, request.RunID, time.UnixMilli(owner.StartMS))
+		if ok || err != nil {
+			out := outcomeOf(exchange)
+			return finished{request.RunID, &out}, ok, errors.Join(err, failureError(exchange.Failure))
+		}
+		under, err := g.exists(ctx, request)
+		switch {
+		case err != nil:
+			return done, false, err
+		case under && detached:
+			return finished{id: request.RunID}, true, nil
+		case under:
+			done, err := g.outcome(ctx, request.RunID, g.attach(ctx, request))
+			return done, true, err
+		case g.abandoned(ctx, owner, request, detached):
+			return done, false, nil
+		}
+		select {
+		case <-time.After(pause):
+		case <-ctx.Done():
+			return done, true, schemas.Wrap(schemas.Deadline, ctx.Err(), "run %s is under way elsewhere; ask again with the same key", request.RunID)
+		}
+	}
+}
+
+// abandoned reports whether nobody is at a claimed run. A caller who waits is the one in this process who would be.
+func (g *Gateway) abandoned(ctx context.Context, owner ownership, request schemas.RunRequest, detached bool) bool {
+	if detached && g.inFlight.has(flightOf(request)) {
+		return false
+	}
+	return owner.Instance == g.instance || !g.alive(ctx, owner.Instance)
+}
+
+// exists reports whether the run is a workflow of its own.
+func (g *Gateway) exists(ctx context.Context, request schemas.RunRequest) (bool, error) {
+	_, err := g.temporal.DescribeWorkflow(ctx, schemas.RunWorkflowID(request.Tenant, request.RunID), "")
+	if coded := client.Coded(err); coded != nil {
+		if schemas.CodeOf(coded) == schemas.NotFound {
+			return false, nil
+		}
+		return false, coded
+	}
+	return true, nil
+}
+
+// underWay reports whether a process that lives has claimed the run and not come to an end with it.
+func (g *Gateway) underWay(ctx context.Context, tenant, id string) bool {
+	owner, err := g.owner(ctx, tenant, id)
+	switch {
+	case err != nil:
+		return false
+	case owner.Instance == g.instance:
+		return g.inFlight.has(tenant + "/" + id)
+	}
+	return g.alive(ctx, owner.Instance)
+}
+
+// live gives signs of life until ctx ends, so that others know that claims of this process are being worked on.
+func (g *Gateway) live(ctx context.Context) {
+	tick := time.NewTicker(lifeEvery)
+	defer tick.Stop()
+	for {
+		// Without a sign others may think us dead and repeat what we do; they find what was paid for recorded.
+		_ = g.store.Put(ctx, schemas.LifeKey(g.instance), []byte("{}"))
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			_ = g.store.Delete(context.WithoutCancel(ctx), schemas.LifeKey(g.instance))
+			return
+		}
+	}
+}
+
+// alive reports whether a process gave a sign of life lately, by the store's clock.
+func (g *Gateway) alive(ctx context.Context, instance string) bool {
+	theirs, err := g.store.Stat(ctx, schemas.LifeKey(instance))
+	if err != nil {
+		return false
+	}
+	ours, err := g.store.Stat(ctx, schemas.LifeKey(g.instance))
+	return err != nil || ours.Modified.Sub(theirs.Modified) < lifeGone
+}
