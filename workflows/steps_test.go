@@ -385,3 +385,33 @@ func TestUnknownFailuresAreInternal(t *testing.T) {
 		t.Errorf("%+v", f)
 	}
 }
+
+// TestCancelledMapKeepsRecords cancels in the second of three parts: its records are in that of the run.
+func TestCancelledMapKeepsRecords(t *testing.T) {
+	t.Parallel()
+	s := newStage(t)
+	s.step = func(ctx context.Context, in schemas.StepRequest) (schemas.StepOutcome, error) {
+		if in.Step == "each" {
+			return schemas.StepOutcome{Output: text("list"), Items: 120}, nil
+		}
+		if *in.Item == 50 {
+			s.CancelWorkflow()
+			<-ctx.Done()
+			return schemas.StepOutcome{}, ctx.Err()
+		}
+		return schemas.StepOutcome{}, nil
+	}
+	if _, err := s.chain(t, request1(mapped(1))); err == nil || !strings.Contains(err.Error(), "cancel") {
+		t.Errorf("want a cancelled workflow, got %v", err)
+	}
+	record := s.record(t)
+	var kept []string
+	for _, r := range record.Steps {
+		if r.ID == "items" {
+			kept = append(kept, r.Parts.Text)
+		}
+	}
+	if diff := cmp.Diff([]string{"40", "11"}, kept); diff != "" || record.Status != schemas.RunCancelled {
+		t.Errorf("%s %s", record.Status, diff)
+	}
+}

@@ -194,3 +194,18 @@ func TestRecordIsDurableWhenItReturns(t *testing.T) {
 		t.Errorf("%t, %v", ok, err)
 	}
 }
+
+// TestAttemptsAreAllToldAndPaidOnce repeats a step whose second call failed: the record tells of both attempts and adds up each payment once.
+func TestAttemptsAreAllToldAndPaidOnce(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, modeltest.Options{Script: []modeltest.Failure{{}, {Status: 503}}, Replies: replies("none", `{"n":1}`)}, steps(say("a", schemaOf)))
+	in := r.request("a", word)
+	r.fails(t, in, schemas.Unavailable)
+	out := r.run(t, in)
+	if detail := r.detail(t, out); detail.Retries != 1 || len(detail.Calls) != 4 {
+		t.Errorf("%d retries, calls %+v", detail.Retries, detail.Calls)
+	}
+	if e := r.record(t, done("a", out)); e.Usage.Calls != 2 || e.Usage.InputTokens != 2000 || r.chats() != 3 {
+		t.Errorf("usage %+v of %d calls", e.Usage, r.chats())
+	}
+}

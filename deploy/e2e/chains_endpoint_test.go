@@ -117,15 +117,16 @@ func oneChain(models schemas.Models, prompts map[string]string, def schemas.Chai
 	return schemas.Bundle{Chain: "main", Chains: map[string]schemas.ChainDef{"main": def}, Prompts: prompts, Models: models}
 }
 
+// namedRun is the schema of an input that names its run.
+var namedRun = json.RawMessage(`{"type":"object","properties":{"run":{"type":"string"}},"required":["run"],"additionalProperties":false}`)
+
 // threeStepNames are the steps of threeSteps.
 var threeStepNames = []string{"one", "two", "three"}
 
 // threeSteps is a chain of three generate steps, each of which gives the text of the one before to the model: no two calls are equal,
 // as the name of the run and of the step are in each.
 func threeSteps(models schemas.Models) schemas.Bundle {
-	def := schemas.ChainDef{
-		Input: json.RawMessage(`{"type":"object","properties":{"run":{"type":"string"}},"required":["run"],"additionalProperties":false}`),
-	}
+	def := schemas.ChainDef{Input: namedRun}
 	text, needs := "'a beginning'", []string(nil)
 	for _, id := range threeStepNames {
 		def.Steps = append(def.Steps, schemas.StepDef{ID: id, Needs: needs, Generate: &schemas.GenerateDef{

@@ -49,8 +49,8 @@ func everything() schemas.Bundle {
 	arguments := json.RawMessage(`{"type":"object","properties":{"word":{"type":"string"}},"required":["word"]}`)
 	asks := repeat("asks", "'three'", "each", "call")
 	asks.Generate.Tools = []string{"look"}
-	never := repeat("never", "'four'")
-	never.When = "size(input.list) > 100"
+	long := repeat("long", "'four'")
+	long.When = "size(input.list) > 100"
 	return repeating(schemas.ChainDef{
 		Output: "{'each': steps.each, 'asks': steps.asks.text, 'call': steps.call}",
 		Steps: []schemas.StepDef{
@@ -60,7 +60,7 @@ func everything() schemas.Bundle {
 			{ID: "call", Tool: &schemas.ToolDef{Chain: "one", With: map[string]string{"word": "'two'"}}},
 			asks,
 			{ID: "look", Tool: &schemas.ToolDef{Description: "Looks", Input: arguments, Chain: "one", With: map[string]string{"word": "args.word"}}},
-			never,
+			long,
 		},
 	}, map[string]schemas.ChainDef{"one": one})
 }
@@ -131,6 +131,7 @@ func TestChains(t *testing.T) {
 	testExecutions(t, u)
 	testPromotion(t, h, u)
 	testLongLane(t, h, u)
+	testMap(t, h, u)
 	testRefusedMap(t, u)
 }
 
@@ -159,7 +160,7 @@ func testExecutions(t *testing.T, u user) {
 	for _, s := range u.runOf(t, out.RunID).Record.Steps {
 		skipped[s.ID] = s.Skipped
 	}
-	if !skipped["other"] || !skipped["never"] || skipped["asks"] {
+	if !skipped["other"] || !skipped["long"] || skipped["asks"] {
 		t.Errorf("skipped: %v", skipped)
 	}
 }
@@ -220,6 +221,30 @@ func testLongLane(t *testing.T, h *house, u user) {
 		if i > 1000 {
 			t.Fatal("the lane does not continue as new")
 		}
+	}
+}
+
+// testMap runs a map over many items, and looks at the size of its histories.
+func testMap(t *testing.T, h *house, u user) {
+	t.Helper()
+	const items = 400
+	list, err := json.Marshal(map[string]any{"list": strings.Fields(strings.Repeat("word ", items))})
+	if err != nil {
+		t.Fatal(err)
+	}
+	out := u.chain(t, everything(), string(list), "")
+	if each := decode[struct{ Each []string }](t, string(out.Output)).Each; len(each) != items {
+		t.Errorf("%d items", len(each))
+	}
+	if record := u.runOf(t, out.RunID).Record; record.Usage.Calls != items+5 {
+		t.Errorf("%d steps, %+v, failure %+v", len(record.Steps), record.Usage, record.Failure)
+	}
+	run := history(t, h, schemas.RunWorkflowID("default", out.RunID))
+	parts := children(run)
+	part := history(t, h, parts[0])
+	t.Logf("%d parts, %d events of the run, %d of a part", len(parts), len(run.GetEvents()), len(part.GetEvents()))
+	if len(parts) != 10 || len(run.GetEvents()) > 150 || len(part.GetEvents()) > 150 {
+		t.Errorf("%d parts", len(parts))
 	}
 }
 

@@ -61,6 +61,7 @@ var answers = map[string]struct {
 	"AuthorizationHeaderMalformed": {schemas.Unauthorized, "it refuses the signature; check S3_REGION"},
 	"RequestTimeTooSkewed":         {schemas.Unavailable, "its clock and this machine's differ too much; set them"},
 
+	"IncompleteBody":  {schemas.Unavailable, "the upload broke off"}, // also MinIO's answer when its disk fills up in the middle of one
 	"SlowDown":        {schemas.RateLimited, "it asks to slow down"},
 	"SlowDownRead":    {schemas.RateLimited, "it asks to slow down"},
 	"SlowDownWrite":   {schemas.RateLimited, "it asks to slow down"},
