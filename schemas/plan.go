@@ -122,10 +122,19 @@ func (d ChainDef) choices() map[string][]string {
 	return choices
 }
 
-// FitsLane reports whether a lane may carry out runs of the plan: short steps, nothing that waits for people or for days.
+// FitsLane reports whether a lane may carry out runs of the plan: short steps, nothing that waits for people or for days, here and in the
+// chains that it calls.
 func (p Plan) FitsLane() bool {
 	return !slices.ContainsFunc(p.Steps, func(s PlanStep) bool {
-		return s.Kind == StepMap || s.Retry == RetryPatient || s.Ask || s.TimeoutMS > LaneStepMS
+		if s.Kind == StepMap || s.Retry == RetryPatient || s.Ask || s.TimeoutMS > LaneStepMS || s.Chain != nil && !s.Chain.FitsLane() {
+			return true
+		}
+		for _, tool := range s.Tools {
+			if tool != nil && !tool.FitsLane() {
+				return true
+			}
+		}
+		return false
 	})
 }
 

@@ -3,11 +3,13 @@ package chain
 import (
 	"cmp"
 	"context"
+	"encoding/json"
 	"fmt"
 	"strings"
 
 	"github.com/tenuto-dev/tenuto/activities/internal/prompt"
 	"github.com/tenuto-dev/tenuto/activities/internal/structured"
+	"github.com/tenuto-dev/tenuto/activities/provider/model/fleet"
 	"github.com/tenuto-dev/tenuto/activities/retrieve"
 	"github.com/tenuto-dev/tenuto/schemas"
 )
@@ -179,13 +181,45 @@ func (s *stepping) rerank(ctx context.Context, query string, hits []schemas.Hit)
 	if err != nil {
 		return nil, err
 	}
-	ordered, resp, err := s.a.Find.Rerank(ctx, target.Provider, target.Model, s.in.Tenant, query, hits, def.Top)
+	order, recorded, err := s.order(ctx, target, query, hits)
 	if err != nil {
 		return nil, fmt.Errorf("ordering the hits: %w", err)
 	}
 	s.detail.Calls = append(s.detail.Calls, schemas.CallDetail{
-		Purpose: purposeRerank, Model: target.Name, Target: target.Server + "/" + target.Model, Answered: resp.Model,
-		Usage: schemas.Usage{Calls: 1, InputTokens: resp.Tokens},
+		Purpose: purposeRerank, Model: target.Name, Target: target.Server + "/" + target.Model, Answered: order.Model,
+		Usage: schemas.Usage{Calls: 1, InputTokens: order.Tokens}, Recorded: recorded,
 	})
-	return ordered, nil
+	return order.Hits, nil
+}
+
+// ordering is the recorded answer of a reranker.
+type ordering struct {
+	Hits   []schemas.Hit `json:"hits"`
+	Model  string        `json:"model"`
+	Tokens int           `json:"tokens"`
+}
+
+// order returns the recorded answer to the same call, or pays for one and records it.
+func (s *stepping) order(ctx context.Context, target fleet.Target, query string, hits []schemas.Hit) (order ordering, recorded bool, err error) {
+	request, err := json.Marshal([]any{s.attempt("rerank"), target.Provider.Name, target.Model, query, hits, s.def.Retrieve.Rerank.Top})
+	if err != nil {
+		return order, false, err
+	}
+	book, key := s.book(), schemas.CallKey(s.in.Tenant, schemas.Hash(request))
+	data, ok, err := book.Load(ctx, key)
+	if err != nil {
+		return order, false, err
+	}
+	if ok && json.Unmarshal(data, &order) == nil {
+		return order, true, nil
+	}
+	ordered, resp, err := s.a.Find.Rerank(ctx, target.Provider, target.Model, s.in.Tenant, query, hits, s.def.Retrieve.Rerank.Top)
+	if err != nil {
+		return order, false, err
+	}
+	order = ordering{Hits: ordered, Model: resp.Model, Tokens: resp.Tokens}
+	if data, err = json.Marshal(order); err != nil {
+		return order, false, err
+	}
+	return order, false, book.Save(context.WithoutCancel(ctx), key, data)
 }
