@@ -112,8 +112,8 @@ func limitsOf(def schemas.RateDef) limit.Limits {
 
 func (f *Fleet) member(name string, def schemas.ProviderDef, models map[string]limit.Limits) (*member, error) {
 	identity, err := json.Marshal(struct {
-		Def    schemas.ProviderDef
-		Models map[string]limit.Limits
+		Def    schemas.ProviderDef     `json:"def"`
+		Models map[string]limit.Limits `json:"models"`
 	}{def, models})
 	if err != nil {
 		return nil, schemas.Wrap(schemas.Invalid, err, "provider %q cannot be written as JSON", name)
