@@ -96,11 +96,11 @@ func (f *Fleet) put(key string, m *member) {
 }
 
 // apart are the limits of those models of a provider that have some of their own, by their names there.
-func apart(models schemas.Models, provider string) map[string]limit.Limits {
-	limits := map[string]limit.Limits{}
+func apart(models schemas.Models, provider string) map[string]schemas.RateDef {
+	limits := map[string]schemas.RateDef{}
 	for name, def := range models.Models {
 		if def.Provider == provider && def.Limits != (schemas.RateDef{}) {
-			limits[cmp.Or(def.Model, name)] = limitsOf(def.Limits)
+			limits[cmp.Or(def.Model, name)] = def.Limits
 		}
 	}
 	return limits
@@ -110,10 +110,10 @@ func limitsOf(def schemas.RateDef) limit.Limits {
 	return limit.Limits{Requests: def.RequestsPerMinute, Tokens: def.TokensPerMinute, Concurrency: def.Concurrency}
 }
 
-func (f *Fleet) member(name string, def schemas.ProviderDef, models map[string]limit.Limits) (*member, error) {
+func (f *Fleet) member(name string, def schemas.ProviderDef, models map[string]schemas.RateDef) (*member, error) {
 	identity, err := json.Marshal(struct {
-		Def    schemas.ProviderDef     `json:"def"`
-		Models map[string]limit.Limits `json:"models"`
+		Def    schemas.ProviderDef        `json:"def"`
+		Models map[string]schemas.RateDef `json:"models"`
 	}{def, models})
 	if err != nil {
 		return nil, schemas.Wrap(schemas.Invalid, err, "provider %q cannot be written as JSON", name)
@@ -124,7 +124,10 @@ func (f *Fleet) member(name string, def schemas.ProviderDef, models map[string]l
 	if m, ok := f.members[key]; ok {
 		return m, nil
 	}
-	m := &member{limiter: &limit.Limiter{Provider: name, Limits: limitsOf(def.Limits), Models: models}}
+	m := &member{limiter: &limit.Limiter{Provider: name, Limits: limitsOf(def.Limits), Models: map[string]limit.Limits{}}}
+	for model, limits := range models {
+		m.limiter.Models[model] = limitsOf(limits)
+	}
 	driver, err := f.Open(name, def, func(r limit.Rates) { m.rates.Store(&r) })
 	if err != nil {
 		return nil, err
