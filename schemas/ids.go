@@ -103,6 +103,11 @@ func LaneID(queue string, lane int) string { return fmt.Sprintf("lane/%s/%d", qu
 // ClaimKey says that a request owns a run id: who makes it first carries out the run.
 func ClaimKey(tenant, run string) string { return TenantPrefix(tenant) + "claims/" + run + ".json" }
 
+// SuccessorKey says who carries on with a claimed run after an owner that died.
+func SuccessorKey(tenant, run, dead string) string {
+	return TenantPrefix(tenant) + "successors/" + run + "/" + dead + ".json"
+}
+
 // LifeKey is the sign of life of a process.
 func LifeKey(instance string) string { return "instances/" + instance + ".json" }
 

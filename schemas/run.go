@@ -231,22 +231,23 @@ type HTTPDetail struct {
 
 // Exchange is the stored record of a run: all that is needed to understand it and to repeat it.
 type Exchange struct {
-	RunID   string          `json:"run_id"`
-	Tenant  string          `json:"tenant"`
-	Chain   string          `json:"chain"`
-	Bundle  Ref             `json:"bundle"`
-	Plan    Plan            `json:"plan"`
-	Status  string          `json:"status"`
-	Failure *StepError      `json:"failure,omitempty"`
-	Input   json.RawMessage `json:"input"`
-	Output  json.RawMessage `json:"output,omitempty"`
-	StartMS int64           `json:"start_ms"`
-	TookMS  int64           `json:"took_ms"`
-	Lane    bool            `json:"lane,omitempty"`
-	Retries int             `json:"retries,omitempty"`
-	Steps   []ExchangeStep  `json:"steps"`
-	Usage   Usage           `json:"usage"`
-	Cost    Cost            `json:"cost"`
+	RunID     string          `json:"run_id"`
+	Tenant    string          `json:"tenant"`
+	Chain     string          `json:"chain"`
+	Bundle    Ref             `json:"bundle"`
+	Plan      Plan            `json:"plan"`
+	Status    string          `json:"status"`
+	Failure   *StepError      `json:"failure,omitempty"`
+	Input     json.RawMessage `json:"input"`
+	Output    json.RawMessage `json:"output,omitempty"`
+	OutputRef Ref             `json:"output_ref,omitzero"` // where the output is too long for the record
+	StartMS   int64           `json:"start_ms"`
+	TookMS    int64           `json:"took_ms"`
+	Lane      bool            `json:"lane,omitempty"`
+	Retries   int             `json:"retries,omitempty"`
+	Steps     []ExchangeStep  `json:"steps"`
+	Usage     Usage           `json:"usage"`
+	Cost      Cost            `json:"cost"`
 }
 
 // ExchangeStep is a step in the record of a run.

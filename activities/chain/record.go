@@ -40,7 +40,9 @@ func (a *Activities) Record(ctx context.Context, in schemas.RecordRequest) (sche
 	if exchange.Input, err = a.raw(ctx, run.Input); err != nil {
 		return schemas.RunOutcome{}, err
 	}
-	if exchange.Output, err = a.raw(ctx, output); err != nil {
+	if output.Ref.Bytes > recordInline {
+		exchange.OutputRef = output.Ref
+	} else if exchange.Output, err = a.raw(ctx, output); err != nil {
 		return schemas.RunOutcome{}, err
 	}
 	if err := a.recordSteps(ctx, &exchange, in.Steps); err != nil {

@@ -151,6 +151,9 @@ func TestLongOutputsTravelByReference(t *testing.T) {
 	if e.Steps[2].Output != nil || e.Steps[2].OutputRef != c.Output.Ref {
 		t.Errorf("c has %d bytes, %+v", len(e.Steps[2].Output), e.Steps[2].OutputRef)
 	}
+	if e.Output != nil || e.OutputRef != c.Output.Ref {
+		t.Errorf("the run's output has %d bytes, %+v", len(e.Output), e.OutputRef)
+	}
 }
 
 // TestRecordsStayBounded has calls that are too large together: they stand beside the record.

@@ -39,6 +39,9 @@ func writeRecord(w io.Writer, e schemas.Exchange, full bool) {
 	if len(e.Output) > 0 {
 		p.text("output     ", string(e.Output))
 	}
+	if !e.OutputRef.IsZero() {
+		fmt.Fprintf(w, "output     %d bytes; --json has them\n", e.OutputRef.Bytes)
+	}
 }
 
 // treePrinter writes nodes, each line behind an indent.

@@ -97,9 +97,10 @@ func join(ctx context.Context, c Starter, in schemas.RunRequest, mark string) (R
 	return Attach(ctx, c, schemas.Chain, id, found.WorkflowExecution.RunID), nil
 }
 
-// Fingerprint is the same for requests that ask for the same: it leaves out when, and how the run goes on.
+// Fingerprint is the same for requests that ask for the same: it leaves out when. Two continuations of a run from different steps
+// ask for different things.
 func Fingerprint(in schemas.RunRequest) string {
-	in.StartMS, in.Fresh, in.Done = 0, false, nil
+	in.StartMS, in.Fresh = 0, false
 	data, err := json.Marshal(in)
 	if err != nil { // a struct of strings, numbers and slices always marshals
 		panic(err)

@@ -59,3 +59,19 @@ func TestFrom(t *testing.T) {
 		}
 	}
 }
+
+// Two continuations of one run under one key are the same request only if they begin at the same step.
+func TestContinuationsAreToldApart(t *testing.T) {
+	t.Parallel()
+	whole := schemas.RunRequest{Tenant: "default", RunID: "k", Retries: 1}
+	later := whole
+	later.StartMS = 5
+	kept := whole
+	kept.Done = []schemas.StepRecord{{ID: "find", Kind: schemas.StepRetrieve}}
+	if client.Fingerprint(whole) != client.Fingerprint(later) {
+		t.Error("when a request came must not matter")
+	}
+	if client.Fingerprint(whole) == client.Fingerprint(kept) {
+		t.Error("what is kept of the run must matter")
+	}
+}

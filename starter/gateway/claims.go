@@ -46,15 +46,52 @@ func (g *Gateway) own(ctx context.Context, request schemas.RunRequest) (c owners
 	return owner, false, nil
 }
 
-// owner reads a claim. Error: not_found for a run that is not claimed, and those of the store.
+// succeed makes an abandoned run ours, or tells who was faster: of several processes that find the owner dead, one carries on.
+func (g *Gateway) succeed(ctx context.Context, dead ownership, request schemas.RunRequest) (next ownership, mine bool, err error) {
+	next = dead
+	next.Instance = g.instance
+	if dead.Instance == g.instance {
+		return next, true, nil
+	}
+	data, err := json.Marshal(next)
+	if err != nil {
+		return next, false, err
+	}
+	key := schemas.SuccessorKey(request.Tenant, request.RunID, dead.Instance)
+	if mine, err = g.store.PutIfAbsent(ctx, key, data); mine || err != nil {
+		return next, mine, err
+	}
+	next, err = g.owner(ctx, request.Tenant, request.RunID)
+	return next, false, err
+}
+
+// owner reads who has a run: who claimed it first, or the last of those who carried on for a dead one. Error: not_found for a run that is
+// not claimed, and those of the store.
 func (g *Gateway) owner(ctx context.Context, tenant, id string) (ownership, error) {
+	owner, err := g.claimAt(ctx, schemas.ClaimKey(tenant, id))
+	if err != nil {
+		return owner, err
+	}
+	for {
+		next, err := g.claimAt(ctx, schemas.SuccessorKey(tenant, id, owner.Instance))
+		if err != nil && schemas.CodeOf(err) == schemas.NotFound {
+			return owner, nil // nobody has succeeded it
+		}
+		if err != nil {
+			return owner, err
+		}
+		owner = next
+	}
+}
+
+func (g *Gateway) claimAt(ctx context.Context, key string) (ownership, error) {
 	var owner ownership
-	stored, err := g.store.Get(ctx, schemas.ClaimKey(tenant, id))
+	stored, err := g.store.Get(ctx, key)
 	if err != nil {
 		return owner, err
 	}
 	if err := json.Unmarshal(stored, &owner); err != nil {
-		return owner, schemas.Wrap(schemas.Internal, err, "the claim of run %s cannot be read", id)
+		return owner, schemas.Wrap(schemas.Internal, err, "the claim %s cannot be read", key)
 	}
 	return owner, nil
 }

@@ -155,6 +155,13 @@ func (g *Gateway) showRun(ctx context.Context, in *runInput) (*runOutput, error)
 	if exchange.Failure != nil {
 		run.Failure = &rest.Failure{Code: exchange.Failure.Code, Message: exchange.Failure.Message}
 	}
+	if !exchange.OutputRef.IsZero() {
+		text, err := blob.Text(ctx, g.store, schemas.Content{Ref: exchange.OutputRef})
+		if err != nil {
+			return nil, err
+		}
+		run.Output = json.RawMessage(text)
+	}
 	return &runOutput{run}, nil
 }
 

@@ -69,9 +69,12 @@ func (g *Gateway) carry(ctx context.Context, request schemas.RunRequest, w way) 
 	}
 	request.StartMS = owner.StartMS
 	run := func(ctx context.Context) (finished, error) {
-		if !mine {
+		for !mine {
 			if done, found, err := g.join(ctx, owner, request, w.detached); found || err != nil {
 				return done, err
+			}
+			if owner, mine, err = g.succeed(ctx, owner, request); err != nil {
+				return finished{}, err
 			}
 		}
 		return g.begin(ctx, request, w)
@@ -180,7 +183,7 @@ func failureError(f *schemas.StepError) error {
 
 // outcomeOf is the result that a record tells of.
 func outcomeOf(e schemas.Exchange) schemas.RunOutcome {
-	return schemas.RunOutcome{RunID: e.RunID, Output: schemas.Content{Text: string(e.Output)}, Usage: e.Usage, Cost: e.Cost, Failure: e.Failure}
+	return schemas.RunOutcome{RunID: e.RunID, Output: schemas.Content{Text: string(e.Output), Ref: e.OutputRef}, Usage: e.Usage, Cost: e.Cost, Failure: e.Failure}
 }
 
 // exchange reads the record of a run.

@@ -261,6 +261,45 @@ func TestARunOfAnotherProcess(t *testing.T) {
 	}
 }
 
+// Of several processes that find the owner of a run dead, the first to say so carries on, and the others wait for it as they did for the
+// owner.
+func TestOneProcessSucceedsADeadOne(t *testing.T) {
+	t.Parallel()
+	s := gatewaytest.Start(t, laned)
+	c := admin(t, s)
+	claim(t, s, "k", "elsewhere")
+	dead, err := s.Store.Get(t.Context(), schemas.ClaimKey("default", "k"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for key, data := range map[string]string{
+		schemas.LifeKey("here"): "{}", schemas.LifeKey("third"): "{}",
+		schemas.SuccessorKey("default", "k", "elsewhere"): strings.Replace(string(dead), `"elsewhere"`, `"third"`, 1),
+	} {
+		if err := s.Store.Put(t.Context(), key, []byte(data)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	answered := make(chan reply, 1)
+	go func() { answered <- c.send("POST", "/api/v1/runs", hello(), "Idempotency-Key", "k") }()
+	select {
+	case got := <-answered:
+		t.Fatalf("status %d while a successor is at the run", got.status)
+	case <-time.After(300 * time.Millisecond):
+	}
+	if err := s.Store.Delete(t.Context(), schemas.LifeKey("third")); err != nil {
+		t.Fatal(err)
+	}
+	(<-answered).want(t, 200, nil)
+	if s.Work.Made("first") != 2 {
+		t.Errorf("carried out %d times after the successor died", s.Work.Made("first")-1)
+	}
+	stored, err := s.Store.Get(t.Context(), schemas.SuccessorKey("default", "k", "third"))
+	if err != nil || !strings.Contains(string(stored), `"here"`) {
+		t.Errorf("the next successor is %s, %v", stored, err)
+	}
+}
+
 // A process that has claimed a run and not begun it may die before it does, so nobody is told that the run goes on.
 func TestARunIsNotAcceptedOnAnothersWord(t *testing.T) {
 	t.Parallel()
