@@ -27,8 +27,11 @@ type Update[In, Out any] struct{ name string }
 // Name returns the recorded name.
 func (u Update[In, Out]) Name() string { return u.name }
 
-// LaneRun has a lane carry out a run. The update's id is the run's id.
+// LaneRun has a lane carry out a run. The update's id is the run's id. Processes use LaneRuns; histories have this.
 var LaneRun = Update[RunRequest, RunOutcome]{"lane.run"}
+
+// LaneRuns has a lane carry out several runs side by side. The update's id is that of the first.
+var LaneRuns = Update[LaneBatch, LaneOutcomes]{"lane.runs"}
 
 // ChainDecide tells a run what a person decided.
 var ChainDecide = Update[Decision, Decision]{"chain.decide"}
@@ -49,6 +52,7 @@ var (
 // The durable calls of a chain.
 var (
 	RunStep   = Activity[StepRequest, StepOutcome]{"chain.step"}
+	RunLine   = Activity[LineRequest, LineOutcome]{"chain.line"}
 	RunOutput = Activity[OutputRequest, OutputOutcome]{"chain.output"}
 	RecordRun = Activity[RecordRequest, RunOutcome]{"chain.record"}
 )

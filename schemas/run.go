@@ -84,6 +84,27 @@ type ToolResult struct {
 	Failed string  `json:"failed,omitempty"`
 }
 
+// LineRequest asks to carry out a run whose steps follow one another, all of it in one call.
+type LineRequest struct {
+	Run    RunRequest `json:"run"`
+	MostMS int64      `json:"most_ms"` // after which no further step is begun
+}
+
+// LineOutcome says how far a line came: to the end of the run, and its record is kept, or to the first step that is not as simple as that.
+type LineOutcome struct {
+	Outcome *RunOutcome  `json:"outcome,omitempty"`
+	Steps   []StepRecord `json:"steps,omitempty"`  // done, of a run that has not ended
+	Failed  *LineFailure `json:"failed,omitempty"` // what the step after them failed with
+}
+
+// LineFailure is the failure of a step in a line.
+type LineFailure struct {
+	Step         string    `json:"step"`
+	Failure      StepError `json:"failure"`
+	Final        bool      `json:"final,omitempty"`          // it is not tried again
+	RetryAfterMS int64     `json:"retry_after_ms,omitempty"` // no sooner than that
+}
+
 // OutputRequest asks for the output of a finished chain, or for that of a map: the list of its parts' outputs.
 type OutputRequest struct {
 	Tenant  string             `json:"tenant"`
@@ -266,6 +287,16 @@ type ExchangeStep struct {
 // LaneRequest starts a lane, or continues one.
 type LaneRequest struct {
 	Runs int `json:"runs,omitempty"` // carried out by the executions before
+}
+
+// LaneBatch are runs that a lane carries out side by side: those that were asked for while the one before was on its way.
+type LaneBatch struct {
+	Runs []RunRequest `json:"runs"`
+}
+
+// LaneOutcomes are the results of the runs of a batch, in their order. A failed one has its failure in it.
+type LaneOutcomes struct {
+	Outcomes []RunOutcome `json:"outcomes"`
 }
 
 // LaneOutcome is what a closed lane carried out.

@@ -2,12 +2,14 @@ package workflows
 
 import (
 	"errors"
+	"slices"
 	"time"
 
 	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/workflow"
 
 	"github.com/tenuto-dev/tenuto/schemas"
+	"github.com/tenuto-dev/tenuto/workflows/internal/plan"
 	"github.com/tenuto-dev/tenuto/workflows/step"
 )
 
@@ -17,17 +19,16 @@ const (
 	laneIdle = 10 * time.Minute // after which an idle lane closes; the pool opens another when it needs one
 )
 
-// Lane carries out runs for callers that wait, one after another, each as an update whose steps are local activities: while the lane is
-// warm a run costs one durable write. A run that fails in a way that may pass, or turns long, goes on as a Chain of its own from what is
-// stored. A lane belongs to one process, whose queue it is on, and ends with it. It continues as new when it is idle and due.
+// Lane carries out runs for callers that wait, one batch after another, each as an update whose steps are local activities: while the lane
+// is warm a batch costs one durable write. The runs of a batch do not wait for each other: each caller is told by its process as soon as the
+// run's record is durable. A run that fails in a way that may pass, or turns long, goes on as a Chain of its own from what is stored. A lane
+// belongs to one process, whose queue it is on, and ends with it. It continues as new when it is idle and due.
 func Lane(ctx workflow.Context, in schemas.LaneRequest) (schemas.LaneOutcome, error) {
 	l := &lane{}
-	err := step.Handle(ctx, schemas.LaneRun, l.run, func(schemas.RunRequest) error {
-		if l.closing {
-			return temporal.NewApplicationError("the lane is closing", string(schemas.Unavailable))
-		}
-		return nil
-	})
+	err := errors.Join(
+		step.Handle(ctx, schemas.LaneRun, l.single, func(schemas.RunRequest) error { return l.open() }),
+		step.Handle(ctx, schemas.LaneRuns, l.batch, func(schemas.LaneBatch) error { return l.open() }),
+	)
 	if err != nil {
 		return schemas.LaneOutcome{}, err
 	}
@@ -60,14 +61,90 @@ func (l *lane) due(ctx workflow.Context) bool {
 	return l.active == 0 && l.runs > 0 && (l.runs >= laneRuns || workflow.GetInfo(ctx).GetContinueAsNewSuggested())
 }
 
-// run carries out one run. Its error is the run's; the record of a failed run is kept as that of any other.
-func (l *lane) run(ctx workflow.Context, in schemas.RunRequest) (schemas.RunOutcome, error) {
+// open refuses what comes too late; it leaves no trace.
+func (l *lane) open() error {
+	if l.closing {
+		return temporal.NewApplicationError("the lane is closing", string(schemas.Unavailable))
+	}
+	return nil
+}
+
+// batch carries out runs side by side. A run's failure is its own, and part of its outcome.
+func (l *lane) batch(ctx workflow.Context, in schemas.LaneBatch) (schemas.LaneOutcomes, error) {
+	defer l.begin(len(in.Runs))()
+	out := schemas.LaneOutcomes{Outcomes: make([]schemas.RunOutcome, len(in.Runs))}
+	running := workflow.NewWaitGroup(ctx)
+	for n, request := range in.Runs {
+		running.Add(1)
+		workflow.Go(ctx, func(ctx workflow.Context) {
+			defer running.Done()
+			outcome, err := l.express(ctx, request)
+			if err != nil {
+				outcome = schemas.RunOutcome{Failure: failureOf(err)}
+			}
+			outcome.RunID = request.RunID
+			out.Outcomes[n] = outcome
+		})
+	}
+	running.Wait(ctx)
+	return out, nil
+}
+
+// begin notes that runs have begun, and end that they have ended.
+func (l *lane) begin(runs int) (end func()) {
 	l.active++
-	l.runs++
-	defer func() { l.active-- }()
+	l.runs += runs
+	return func() { l.active-- }
+}
+
+// single carries out one run.
+func (l *lane) single(ctx workflow.Context, in schemas.RunRequest) (schemas.RunOutcome, error) {
+	defer l.begin(1)()
+	return l.run(ctx, in, workflow.Now(ctx))
+}
+
+// express carries out one run: in one call if its steps follow one another, step by step otherwise, and from where that call did not get
+// on. The call is no less durable than its steps would be: a lane's local activities are recorded together when its task completes.
+func (l *lane) express(ctx workflow.Context, in schemas.RunRequest) (schemas.RunOutcome, error) {
+	start := workflow.Now(ctx)
+	if len(in.Done) > 0 || !plan.Line(in.Plan) {
+		return l.run(ctx, in, start)
+	}
+	line, err := step.DoLocal(ctx, step.Line, schemas.RunLine, schemas.LineRequest{Run: in, MostMS: laneTime.Milliseconds()}, "the whole run")
+	if line.Outcome != nil {
+		return *line.Outcome, nil
+	}
+	if err != nil { // a fault of ours; step by step it is one of the step's
+		line = schemas.LineOutcome{}
+	}
+	in.Done = line.Steps
+	failed := line.Failed
+	switch {
+	case failed != nil && failed.Final:
+		i := newInterpreter(in, step.Lane)
+		i.records = append(slices.Clone(line.Steps), schemas.StepRecord{ID: failed.Step, Kind: kindOf(in.Plan, failed.Step), Failure: &failed.Failure})
+		return i.conclude(ctx, nil, temporal.NewNonRetryableApplicationError(failed.Failure.Message, string(failed.Failure.Code), nil), true)
+	case failed != nil && failed.RetryAfterMS > 0:
+		if err := workflow.Sleep(ctx, min(time.Duration(failed.RetryAfterMS)*time.Millisecond, laneTime)); err != nil {
+			return schemas.RunOutcome{}, err
+		}
+	}
+	return l.run(ctx, in, start)
+}
+
+func kindOf(p schemas.Plan, id string) schemas.StepKind {
+	for _, s := range p.Steps {
+		if s.ID == id {
+			return s.Kind
+		}
+	}
+	return ""
+}
+
+// run carries out one run step by step. Its error is the run's; the record of a failed run is kept as that of any other.
+func (l *lane) run(ctx workflow.Context, in schemas.RunRequest, start time.Time) (schemas.RunOutcome, error) {
 	i := newInterpreter(in, step.Lane)
 	i.yields = true
-	start := workflow.Now(ctx)
 	i.before = func(ctx workflow.Context) error {
 		if workflow.Now(ctx).Sub(start) > laneTime {
 			return errLong

@@ -11,6 +11,7 @@ import (
 	"github.com/tenuto-dev/tenuto/activities/internal/expr"
 	"github.com/tenuto-dev/tenuto/activities/provider/blob"
 	"github.com/tenuto-dev/tenuto/activities/provider/blob/journal"
+	"github.com/tenuto-dev/tenuto/activities/provider/hub"
 	"github.com/tenuto-dev/tenuto/activities/provider/model"
 	"github.com/tenuto-dev/tenuto/activities/provider/model/fleet"
 	"github.com/tenuto-dev/tenuto/activities/provider/web"
@@ -24,13 +25,14 @@ type Finder interface {
 	Rerank(ctx context.Context, provider *model.Provider, name, tenant, query string, hits []schemas.Hit, top int) ([]schemas.Hit, model.RerankResponse, error)
 }
 
-// Activities are the durable calls of chains. All fields are required. It is safe for concurrent use.
+// Activities are the durable calls of chains. All fields but Hub are required. It is safe for concurrent use.
 type Activities struct {
 	Store   *blob.Store
 	Journal *journal.Journal
 	Find    Finder
 	Fleet   *fleet.Fleet
 	Web     *web.Client
+	Hub     *hub.Hub // told how runs get on; may be nil
 
 	programs expr.Cache
 	bundles  bundles
@@ -41,6 +43,7 @@ type Activities struct {
 // repeated after a crash pays only for what was not recorded. Codes: those of the step's kind.
 func (a *Activities) Step(ctx context.Context, in schemas.StepRequest) (schemas.StepOutcome, error) {
 	start := time.Now()
+	a.Hub.Begin(in.Tenant, in.RunID)
 	s, err := a.step(ctx, in)
 	if err != nil {
 		return schemas.StepOutcome{}, err

@@ -60,7 +60,9 @@ func (a *Activities) Record(ctx context.Context, in schemas.RecordRequest) (sche
 	if in.Status == schemas.RunDone { // what was paid for in a run that failed may still serve a retry
 		a.Journal.Ended(run.Tenant, run.RunID)
 	}
-	return schemas.RunOutcome{RunID: run.RunID, Output: output, Usage: exchange.Usage, Cost: exchange.Cost, Failure: in.Failure}, nil
+	out := schemas.RunOutcome{RunID: run.RunID, Output: output, Usage: exchange.Usage, Cost: exchange.Cost, Failure: in.Failure}
+	a.Hub.End(run.Tenant, out)
+	return out, nil
 }
 
 // raw is a content as JSON.

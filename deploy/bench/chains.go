@@ -8,6 +8,8 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -17,9 +19,6 @@ import (
 
 // chainSteps is how many generate steps, one after another, a run has.
 const chainSteps = 3
-
-// chainRounds is how often each load is measured; the median counts.
-const chainRounds = 3
 
 // chains compares runs of three model calls through the gateway, every response recorded, with a plain program that makes the same calls,
 // and, as workflows of their own, with an empty workflow of as many local activities that take as long.
@@ -39,17 +38,6 @@ func (b *bench) chains(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	for _, load := range []struct {
-		concurrency int
-		bound       float64
-	}{{1, b.laneLatency}, {16, b.laneAt16}, {64, b.laneAt64}} {
-		if err := b.compareChains(ctx, "lane", load.concurrency, load.bound, plain, lane); err != nil {
-			return err
-		}
-	}
-	if endpoint.calls.Load() == 0 {
-		return fmt.Errorf("the endpoint was not called")
-	}
 	own, err := p.chain("workflow")
 	if err != nil {
 		return err
@@ -59,10 +47,27 @@ func (b *bench) chains(ctx context.Context) error {
 		return err
 	}
 	defer empty.close()
-	for _, concurrency := range []int{1, 16} {
-		if err := b.compareChains(ctx, "workflow", concurrency, b.workflowBound, empty.run, own); err != nil {
+	for _, load := range []struct {
+		mode        string
+		concurrency int
+		bound       float64
+		floor, ours func(context.Context) error
+	}{
+		{"lane", 1, b.laneLatency, plain, lane},
+		{"lane", 16, b.laneAt16, plain, lane},
+		{"lane", 64, b.laneAt64, plain, lane},
+		{"workflow", 1, b.workflowBound, empty.run, own},
+		{"workflow", 16, b.workflowBound, empty.run, own},
+	} {
+		if !slices.Contains(strings.Split(b.chainModes, ","), fmt.Sprintf("%s@%d", load.mode, load.concurrency)) {
+			continue
+		}
+		if err := b.compareChains(ctx, load.mode, load.concurrency, load.bound, load.floor, load.ours); err != nil {
 			return err
 		}
+	}
+	if endpoint.calls.Load() == 0 {
+		return fmt.Errorf("the endpoint was not called")
 	}
 	return nil
 }
@@ -75,7 +80,7 @@ func (b *bench) compareChains(ctx context.Context, mode string, concurrency int,
 	if _, err := load(ctx, concurrency, time.Second, ours); err != nil { // warm
 		return err
 	}
-	for range chainRounds {
+	for range b.chainRounds {
 		f, err := load(ctx, concurrency, b.chainTime, floor)
 		if err != nil {
 			return err

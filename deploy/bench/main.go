@@ -36,6 +36,8 @@ type options struct {
 	laneAt64          float64
 	workflowBound     float64
 	chainTime         time.Duration
+	chainModes        string
+	chainRounds       int
 	weaviateInFlight  int
 	weaviateBatchSize int
 }
@@ -59,6 +61,8 @@ func parseOptions(args []string, stderr io.Writer) (options, error) {
 	flags.Float64Var(&o.laneAt64, "lane-bound-64", 0.45, "the same, 64 at a time")
 	flags.Float64Var(&o.workflowBound, "workflow-bound", 0.7, "runs a second as workflows by those of an empty workflow with as many local activities, at least")
 	flags.DurationVar(&o.chainTime, "chain-time", 5*time.Second, "of each measurement of runs")
+	flags.StringVar(&o.chainModes, "chain-modes", "lane@1,lane@16,lane@64,workflow@1,workflow@16", "`measurements` of runs to make: how they are carried out, and how many at a time")
+	flags.IntVar(&o.chainRounds, "chain-rounds", 3, "how often each load is measured; the median counts")
 	flags.IntVar(&o.weaviateInFlight, "raw-concurrency", 4, "batches of the raw import under way at once")
 	flags.IntVar(&o.weaviateBatchSize, "raw-batch", 200, "objects in a batch of the raw import")
 	return o, flags.Parse(args)

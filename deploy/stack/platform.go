@@ -65,8 +65,11 @@ func (p *platformPart) start(ctx context.Context, died func(error)) error {
 	if p.gateway == "" {
 		return nil
 	}
+	if p.workers == nil {
+		deps.Hub = nil
+	}
 	front, err := gateway.New(gateway.Deps{
-		Temporal: deps.Temporal, Store: deps.Store, Journal: deps.Journal, Instance: deps.Instance, Worker: p.workers != nil, Logger: logger, BootstrapKey: p.key, Version: buildVersion(),
+		Temporal: deps.Temporal, Store: deps.Store, Journal: deps.Journal, Instance: deps.Instance, Hub: deps.Hub, Logger: logger, BootstrapKey: p.key, Version: buildVersion(),
 		Defaults: gateway.Defaults{Embedder: config.Embedder, Model: config.Model},
 		Checks:   []gateway.Check{{Name: "weaviate", Run: deps.Index.Ping}},
 	})

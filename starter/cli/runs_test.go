@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/tenuto-dev/tenuto/activities/provider/hub"
 	"github.com/tenuto-dev/tenuto/schemas"
 	"github.com/tenuto-dev/tenuto/starter/cli"
 	"github.com/tenuto-dev/tenuto/starter/gateway"
@@ -86,7 +87,7 @@ func plantedCalls() []schemas.CallDetail {
 
 func TestInterruptSaysHowARunStands(t *testing.T) {
 	t.Parallel()
-	s := gatewaytest.Start(t, func(d *gateway.Deps) { d.Worker = true })
+	s := gatewaytest.Start(t, func(d *gateway.Deps) { d.Hub = new(hub.Hub) })
 	s.Work.Gate = make(chan struct{})
 	defer close(s.Work.Gate)
 	dir := filepath.Join(t.TempDir(), "project")

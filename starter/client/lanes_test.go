@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -12,6 +13,7 @@ import (
 	sdk "go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/temporal"
 
+	"github.com/tenuto-dev/tenuto/activities/provider/hub"
 	"github.com/tenuto-dev/tenuto/schemas"
 	"github.com/tenuto-dev/tenuto/starter/client"
 )
@@ -64,8 +66,15 @@ func (u *updater) UpdateWorkflow(ctx context.Context, options sdk.UpdateWorkflow
 	case closing:
 		return &answer{err: temporal.NewApplicationError("the lane is closing", string(schemas.Unavailable))}, nil
 	}
-	out, err := u.run(ctx, options.WorkflowID, options.Args[0].(schemas.RunRequest))
-	return &answer{out: out, err: err}, nil
+	runs := options.Args[0].(schemas.LaneBatch).Runs
+	out := schemas.LaneOutcomes{Outcomes: make([]schemas.RunOutcome, len(runs))}
+	errs := make([]error, len(runs))
+	var running sync.WaitGroup
+	for i, in := range runs {
+		running.Go(func() { out.Outcomes[i], errs[i] = u.run(ctx, options.WorkflowID, in) })
+	}
+	running.Wait()
+	return &answer{out: out, err: errors.Join(errs...)}, nil
 }
 
 func (u *updater) TerminateWorkflow(_ context.Context, id, _, _ string, _ ...any) error {
@@ -80,12 +89,12 @@ func (u *updater) TerminateWorkflow(_ context.Context, id, _, _ string, _ ...any
 
 type answer struct {
 	sdk.WorkflowUpdateHandle
-	out schemas.RunOutcome
+	out schemas.LaneOutcomes
 	err error
 }
 
 func (a *answer) Get(_ context.Context, into any) error {
-	if out, ok := into.(*schemas.RunOutcome); ok {
+	if out, ok := into.(*schemas.LaneOutcomes); ok {
 		*out = a.out
 	}
 	return a.err
@@ -99,13 +108,17 @@ func echo(_ context.Context, _ string, in schemas.RunRequest) (schemas.RunOutcom
 func TestALaneIsUsedAgain(t *testing.T) {
 	t.Parallel()
 	u := &updater{run: echo}
-	lanes := client.NewLanes(u, "q")
+	lanes := client.NewLanes(u, "q", new(hub.Hub))
 	for i := range 5 {
 		in := search("x")
 		in.RunID = fmt.Sprint(i)
-		if out, ok, err := lanes.Run(t.Context(), in); !ok || err != nil || out.RunID != in.RunID || u.ids[i] != in.RunID {
+		if out, ok, err := lanes.Run(t.Context(), in); !ok || err != nil || out.RunID != in.RunID {
 			t.Fatalf("run %d: %+v, %v, %v", i, out, ok, err)
 		}
+	}
+	slices.Sort(u.ids)
+	if len(slices.Compact(u.ids)) != 5 {
+		t.Errorf("updates share ids: %v", u.ids)
 	}
 	if u.starts != 1 || u.open["lane/q/0"] != 1 {
 		t.Errorf("%d starts for runs one after another: %v", u.starts, u.open)
@@ -116,7 +129,7 @@ func TestAClosedLaneIsOpenedAgain(t *testing.T) {
 	t.Parallel()
 	for name, closing := range map[string]bool{"ended": false, "about to end": true} {
 		u := &updater{run: echo}
-		lanes := client.NewLanes(u, "q")
+		lanes := client.NewLanes(u, "q", new(hub.Hub))
 		for range 2 {
 			if _, ok, err := lanes.Run(t.Context(), search("x")); !ok || err != nil {
 				t.Fatalf("%s: %v, %v", name, ok, err)
@@ -144,59 +157,166 @@ func TestAFailureOfARunIsItsOwn(t *testing.T) {
 		u := &updater{run: func(context.Context, string, schemas.RunRequest) (schemas.RunOutcome, error) {
 			return schemas.RunOutcome{}, test.err
 		}}
-		_, ok, err := client.NewLanes(u, "q").Run(t.Context(), search("x"))
+		_, ok, err := client.NewLanes(u, "q", new(hub.Hub)).Run(t.Context(), search("x"))
 		if !ok || schemas.CodeOf(err) != test.code || u.starts != test.starts || len(u.ids) != 1 {
 			t.Errorf("%s: %v, %v after %d starts and %d updates", name, ok, err, u.starts, len(u.ids))
 		}
 	}
 }
 
-// TestAllLanesAreBusy fills the pool, and finds it free again when the runs have ended.
-func TestAllLanesAreBusy(t *testing.T) {
-	t.Parallel()
-	gate := make(chan struct{})
-	var mu sync.Mutex
-	inside := map[string]int{}
-	u := &updater{run: func(_ context.Context, lane string, in schemas.RunRequest) (schemas.RunOutcome, error) {
-		mu.Lock()
-		inside[lane]++
-		mu.Unlock()
-		<-gate
+// crowd is a pool whose lanes wait at a gate, so that runs meet.
+type crowd struct {
+	*updater
+	hub  *hub.Hub
+	gate chan struct{}
+
+	mu      sync.Mutex
+	inside  map[string]int // runs, by lane
+	largest int            // of inside
+}
+
+func newCrowd() *crowd {
+	c := &crowd{hub: new(hub.Hub), gate: make(chan struct{}), inside: map[string]int{}}
+	c.updater = &updater{run: func(_ context.Context, lane string, in schemas.RunRequest) (schemas.RunOutcome, error) {
+		c.mu.Lock()
+		c.inside[lane]++
+		c.largest = max(c.largest, c.inside[lane])
+		c.mu.Unlock()
+		c.hub.Begin(in.Tenant, in.RunID)
+		<-c.gate
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		c.inside[lane]--
 		return schemas.RunOutcome{RunID: in.RunID}, nil
 	}}
-	lanes := client.NewLanes(u, "q")
+	return c
+}
+
+func (c *crowd) runs() (n int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, in := range c.inside {
+		n += in
+	}
+	return n
+}
+
+func await(t *testing.T, what string, ok func() bool) {
+	t.Helper()
+	for begin := time.Now(); !ok(); time.Sleep(time.Millisecond) {
+		if time.Since(begin) > 20*time.Second {
+			t.Fatalf("it did not come to %s", what)
+		}
+	}
+}
+
+// TestRunsGoTogether starts many runs at once: no batch exceeds its bound, every run gets its own result.
+func TestRunsGoTogether(t *testing.T) {
+	t.Parallel()
+	c := newCrowd()
+	lanes := client.NewLanes(c, "q", c.hub)
+	const most = 200
 	var runs sync.WaitGroup
-	const most = 160
-	for range most {
+	for i := range most {
 		runs.Go(func() {
-			if _, ok, err := lanes.Run(t.Context(), search("x")); !ok || err != nil {
-				t.Errorf("%v, %v", ok, err)
+			in := search("x")
+			in.RunID = fmt.Sprint("r", i)
+			if out, ok, err := lanes.Run(t.Context(), in); !ok || err != nil || out.RunID != in.RunID {
+				t.Errorf("run %d: %+v, %v, %v", i, out, ok, err)
 			}
 		})
 	}
-	full := func() bool {
-		mu.Lock()
-		defer mu.Unlock()
-		return len(inside) == most
+	await(t, "all runs inside", func() bool { return c.runs() == most })
+	close(c.gate)
+	runs.Wait()
+	if c.largest < 2 || c.largest > 16 || c.starts > most/2 {
+		t.Errorf("%d runs in one batch, %d lanes", c.largest, c.starts)
 	}
-	for begin := time.Now(); !full() && time.Since(begin) < 20*time.Second; {
-		time.Sleep(time.Millisecond)
+}
+
+// TestAResultIsToldBeforeItsBatchEnds has one run of a batch end while another goes on.
+func TestAResultIsToldBeforeItsBatchEnds(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		failure *schemas.StepError
+		code    schemas.Code
+	}{
+		"done":   {},
+		"failed": {&schemas.StepError{Code: schemas.Refused, Message: "no"}, schemas.Refused},
+	} {
+		c := newCrowd()
+		lanes := client.NewLanes(c, "q", c.hub)
+		ended := make(chan error, 1)
+		go func() {
+			out, ok, err := lanes.Run(t.Context(), search("x"))
+			if !ok || out.Output.Text != "early" {
+				t.Errorf("%s: %+v, %v", name, out, ok)
+			}
+			ended <- err
+		}()
+		await(t, "a run inside", func() bool { return c.runs() == 1 })
+		in := search("x")
+		c.hub.End(in.Tenant, schemas.RunOutcome{RunID: in.RunID, Output: schemas.Content{Text: "early"}, Failure: test.failure})
+		if err := <-ended; err != nil != (test.code != "") || err != nil && schemas.CodeOf(err) != test.code {
+			t.Errorf("%s: %v", name, err)
+		}
+		close(c.gate)
+	}
+}
+
+// TestACallerThatLeavesTakesNobodyAlong cancels one caller of a batch.
+func TestACallerThatLeavesTakesNobodyAlong(t *testing.T) {
+	t.Parallel()
+	c := newCrowd()
+	lanes := client.NewLanes(c, "q", c.hub)
+	ctx, leave := context.WithCancel(t.Context())
+	left, stayed := make(chan error, 1), make(chan error, 1)
+	go func() { _, _, err := lanes.Run(ctx, search("x")); left <- err }()
+	go func() {
+		in := search("y")
+		in.RunID = "r2"
+		_, _, err := lanes.Run(t.Context(), in)
+		stayed <- err
+	}()
+	await(t, "two runs inside", func() bool { return c.runs() == 2 })
+	leave()
+	if err := <-left; schemas.CodeOf(err) != schemas.Deadline {
+		t.Errorf("who left got %v", err)
+	}
+	close(c.gate)
+	if err := <-stayed; err != nil {
+		t.Errorf("who stayed got %v", err)
+	}
+}
+
+// TestAllLanesAreBusy fills the pool, and finds it free again when the runs have ended.
+func TestAllLanesAreBusy(t *testing.T) {
+	t.Parallel()
+	c := newCrowd()
+	lanes := client.NewLanes(c, "q", c.hub)
+	var runs sync.WaitGroup
+	const most = 160
+	for i := range most {
+		in := search("x")
+		in.RunID = fmt.Sprint("r", i)
+		runs.Go(func() {
+			if _, ok, err := lanes.Run(t.Context(), in); !ok || err != nil {
+				t.Errorf("%v, %v", ok, err)
+			}
+		})
+		await(t, "one more run inside", func() bool { return c.runs() == i+1 })
 	}
 	if _, ok, err := lanes.Run(t.Context(), search("x")); ok || err != nil {
 		t.Errorf("a run found a lane though all are busy: %v, %v", ok, err)
 	}
-	close(gate)
+	close(c.gate)
 	runs.Wait()
-	if _, ok, err := lanes.Run(t.Context(), search("x")); !ok || err != nil || u.starts != most {
-		t.Errorf("afterwards: %v, %v, %d starts", ok, err, u.starts)
-	}
-	for lane, n := range inside {
-		if n > 2 {
-			t.Errorf("lane %s had %d runs", lane, n)
-		}
+	await(t, "empty lanes", func() bool { return c.runs() == 0 })
+	if _, ok, err := lanes.Run(t.Context(), search("x")); !ok || err != nil || c.starts != most {
+		t.Errorf("afterwards: %v, %v, %d starts", ok, err, c.starts)
 	}
 	late := make(chan struct{})
-	u.run = func(ctx context.Context, _ string, _ schemas.RunRequest) (schemas.RunOutcome, error) {
+	c.run = func(ctx context.Context, _ string, _ schemas.RunRequest) (schemas.RunOutcome, error) {
 		lanes.Close(ctx)
 		close(late)
 		return schemas.RunOutcome{}, nil
@@ -205,8 +325,8 @@ func TestAllLanesAreBusy(t *testing.T) {
 		t.Errorf("%v, %v", ok, err)
 	}
 	<-late
-	if len(u.open) != 0 {
-		t.Errorf("%d lanes are left open", len(u.open))
+	if len(c.open) != 0 {
+		t.Errorf("%d lanes are left open", len(c.open))
 	}
 	if _, ok, _ := lanes.Run(t.Context(), search("x")); ok {
 		t.Error("a closed pool took a run")

@@ -104,7 +104,7 @@ func (g *Gateway) join(ctx context.Context, owner ownership, request schemas.Run
 		exchange, ok, err := g.exchange(ctx, request.Tenant, request.RunID, time.UnixMilli(owner.StartMS))
 		if ok || err != nil {
 			out := outcomeOf(exchange)
-			return finished{request.RunID, &out}, ok, errors.Join(err, failureError(exchange.Failure))
+			return finished{request.RunID, &out}, ok, errors.Join(err, client.FailureOf(out))
 		}
 		under, err := g.exists(ctx, request)
 		switch {

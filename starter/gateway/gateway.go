@@ -17,6 +17,7 @@ import (
 
 	"github.com/tenuto-dev/tenuto/activities/provider/blob"
 	"github.com/tenuto-dev/tenuto/activities/provider/blob/journal"
+	"github.com/tenuto-dev/tenuto/activities/provider/hub"
 	"github.com/tenuto-dev/tenuto/schemas"
 	tenuto "github.com/tenuto-dev/tenuto/starter/client"
 	"github.com/tenuto-dev/tenuto/starter/gateway/pack"
@@ -28,7 +29,7 @@ type Deps struct {
 	Store    *blob.Store
 	Journal  *journal.Journal // where records of runs are found; one over Store if nil
 	Instance string           // unique name of the process; made up if empty
-	Worker   bool             // a worker shares the process and its instance, so that short runs are carried out here
+	Hub      *hub.Hub         // of the worker that shares the process and its instance, so that short runs are carried out here; nil for none
 	Defaults Defaults
 	Checks   []Check // of further parts, besides Temporal, its workers and the store
 	Logger   *zap.Logger
@@ -100,8 +101,8 @@ func New(deps Deps) (*Gateway, error) {
 		listings: make(chan struct{}, 2),
 		metrics:  newMetrics(),
 	}
-	if deps.Worker {
-		g.lanes = tenuto.NewLanes(deps.Temporal, schemas.LaneQueue(g.instance))
+	if deps.Hub != nil {
+		g.lanes = tenuto.NewLanes(deps.Temporal, schemas.LaneQueue(g.instance), deps.Hub)
 	}
 	g.checks = append(g.ownChecks(), deps.Checks...)
 	g.handler = g.assemble(cmp.Or(deps.Version, "dev"))

@@ -174,13 +174,6 @@ func (g *Gateway) laned(s start, request schemas.RunRequest) bool {
 	return g.lanes != nil && !s.detached && !s.batch && execution != schemas.ExecutionWorkflow && request.Plan.FitsLane()
 }
 
-func failureError(f *schemas.StepError) error {
-	if f == nil {
-		return nil
-	}
-	return schemas.Errorf(f.Code, "%s", f.Message)
-}
-
 // outcomeOf is the result that a record tells of.
 func outcomeOf(e schemas.Exchange) schemas.RunOutcome {
 	return schemas.RunOutcome{RunID: e.RunID, Output: schemas.Content{Text: string(e.Output), Ref: e.OutputRef}, Usage: e.Usage, Cost: e.Cost, Failure: e.Failure}

@@ -16,6 +16,7 @@ import (
 	workflowpb "go.temporal.io/api/workflow/v1"
 	"go.temporal.io/sdk/temporal"
 
+	"github.com/tenuto-dev/tenuto/activities/provider/hub"
 	"github.com/tenuto-dev/tenuto/schemas"
 	"github.com/tenuto-dev/tenuto/starter/gateway"
 	"github.com/tenuto-dev/tenuto/starter/gateway/gatewaytest"
@@ -44,7 +45,7 @@ func hello() rest.NewRun {
 }
 
 // laned has short runs carried out in lanes.
-func laned(d *gateway.Deps) { d.Worker, d.Instance = true, "here" }
+func laned(d *gateway.Deps) { d.Hub, d.Instance = new(hub.Hub), "here" }
 
 func TestARunLooksTheSameWhereverItIsCarriedOut(t *testing.T) {
 	t.Parallel()

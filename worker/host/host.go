@@ -16,6 +16,7 @@ import (
 	"github.com/tenuto-dev/tenuto/activities/ingest/ledger"
 	"github.com/tenuto-dev/tenuto/activities/provider/blob"
 	"github.com/tenuto-dev/tenuto/activities/provider/blob/journal"
+	"github.com/tenuto-dev/tenuto/activities/provider/hub"
 	"github.com/tenuto-dev/tenuto/activities/provider/model"
 	"github.com/tenuto-dev/tenuto/activities/provider/model/fleet"
 	"github.com/tenuto-dev/tenuto/activities/provider/vector"
@@ -37,7 +38,8 @@ type Deps struct {
 	Models   *model.Set
 	Journal  *journal.Journal
 	Fleet    *fleet.Fleet
-	Instance string // unique name of the process; lanes have a queue of that name
+	Hub      *hub.Hub // tells the front door in the same process how runs get on
+	Instance string   // unique name of the process; lanes have a queue of that name
 }
 
 // Host is the workers of one process, one for each task queue.
@@ -96,10 +98,11 @@ func Bind(r bind.Registry, deps Deps) {
 	bind.Activity(r, schemas.FinishIngest, in.Finish)
 
 	steps := &chain.Activities{
-		Store: deps.Store, Journal: deps.Journal, Fleet: deps.Fleet, Web: &web.Client{},
+		Store: deps.Store, Journal: deps.Journal, Fleet: deps.Fleet, Web: &web.Client{}, Hub: deps.Hub,
 		Find: &retrieve.Activities{Store: deps.Store, Index: deps.Index, Models: deps.Models},
 	}
 	bind.Activity(r, schemas.RunStep, steps.Step)
+	bind.Activity(r, schemas.RunLine, steps.Line)
 	bind.Activity(r, schemas.RunOutput, steps.Output)
 	bind.Activity(r, schemas.RecordRun, steps.Record)
 

@@ -25,7 +25,7 @@ func TestEveryContractIsBoundOnce(t *testing.T) {
 	host.Bind(&got, host.Deps{})
 	want := []string{
 		schemas.PlanIngest.Name(), schemas.ListShard.Name(), schemas.PrepareBucket.Name(), schemas.EmbedBucket.Name(),
-		schemas.PublishBucket.Name(), schemas.FinishIngest.Name(), schemas.RunStep.Name(), schemas.RunOutput.Name(),
+		schemas.PublishBucket.Name(), schemas.FinishIngest.Name(), schemas.RunStep.Name(), schemas.RunLine.Name(), schemas.RunOutput.Name(),
 		schemas.RecordRun.Name(), schemas.DropCollection.Name(),
 	}
 	slices.Sort(got)

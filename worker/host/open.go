@@ -10,6 +10,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/tenuto-dev/tenuto/activities/provider/blob/journal"
+	"github.com/tenuto-dev/tenuto/activities/provider/hub"
 	"github.com/tenuto-dev/tenuto/worker/dial"
 	"github.com/tenuto-dev/tenuto/worker/telemetry"
 	"github.com/tenuto-dev/tenuto/worker/wire"
@@ -32,6 +33,7 @@ func Open(ctx context.Context, getenv func(string) string, logger *zap.Logger) (
 	if deps.Models, err = wire.Models(config, records); err != nil {
 		return Deps{}, config, err
 	}
+	deps.Hub = new(hub.Hub)
 	deps.Fleet = wire.Fleet(deps.Models, records, getenv)
 	deps.Instance = instance()
 	deps.Journal = journal.New(deps.Store, deps.Instance)

@@ -37,6 +37,8 @@ var (
 		StartToClose: 2 * time.Minute, ScheduleToClose: 2 * time.Minute,
 		FirstRetry: 50 * time.Millisecond, LongestRetry: time.Second, Attempts: 3,
 	}
+	// Line is a whole run in one call, tried once: what it does not bring to its end goes on step by step. Its steps have bounds of their own.
+	Line = Profile{StartToClose: 30 * time.Minute, ScheduleToClose: 30 * time.Minute, FirstRetry: time.Second, Attempts: 1}
 	// Patient is a step that may wait for days for a provider to come back.
 	Patient = Profile{
 		StartToClose: 10 * time.Minute, ScheduleToClose: 72 * time.Hour,

@@ -8,6 +8,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"go.temporal.io/sdk/client"
@@ -44,6 +45,23 @@ func (w *Work) chain(ctx context.Context, in schemas.RunRequest) (schemas.RunOut
 func (w *Work) lane(ctx context.Context, _ schemas.LaneRequest) (schemas.LaneOutcome, error) {
 	<-ctx.Done()
 	return schemas.LaneOutcome{}, ctx.Err()
+}
+
+// laneRuns carries out runs in a lane, side by side.
+func (w *Work) laneRuns(ctx context.Context, in schemas.LaneBatch) (schemas.LaneOutcomes, error) {
+	out := schemas.LaneOutcomes{Outcomes: make([]schemas.RunOutcome, len(in.Runs))}
+	var running sync.WaitGroup
+	for i, request := range in.Runs {
+		running.Go(func() {
+			outcome, err := w.laneRun(ctx, request)
+			if err != nil {
+				outcome = schemas.RunOutcome{RunID: request.RunID, Failure: failureOf(err)}
+			}
+			out.Outcomes[i] = outcome
+		})
+	}
+	running.Wait()
+	return out, nil
 }
 
 // laneRun carries out a run in a lane. One that fails in a way that may pass goes on as a workflow of its own.

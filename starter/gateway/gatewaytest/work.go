@@ -36,9 +36,9 @@ func (w *Work) Handlers() map[string]Handler {
 		schemas.Ingest.Name(): typed(w.ingest),
 		schemas.Drop.Name():   typed(w.drop),
 
-		schemas.Chain.Name():   typed(w.chain),
-		schemas.Lane.Name():    typed(w.lane),
-		schemas.LaneRun.Name(): typed(w.laneRun),
+		schemas.Chain.Name():    typed(w.chain),
+		schemas.Lane.Name():     typed(w.lane),
+		schemas.LaneRuns.Name(): typed(w.laneRuns),
 	}
 }
 

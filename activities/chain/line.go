@@ -1,0 +1,78 @@
+package chain
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/tenuto-dev/tenuto/schemas"
+)
+
+// stepLimit bounds an attempt of a step that has no timeout of its own.
+const stepLimit = 2 * time.Minute
+
+// Line carries out a run whose steps follow one another and keeps its record: what Step and Record do, in one call. It stops before what
+// is not as simple as that (a failure, a condition that is false, a question) and says how far it came; the rest is the interpreter's.
+// Nothing is lost by that: what was paid for is recorded, as after a crash. It returns no error.
+func (a *Activities) Line(ctx context.Context, in schemas.LineRequest) (schemas.LineOutcome, error) {
+	line := line{a: a, run: in.Run, until: time.Now().Add(time.Duration(in.MostMS) * time.Millisecond), outputs: map[string]schemas.Content{}}
+	for _, ps := range in.Run.Plan.Steps {
+		if !line.step(ctx, ps) {
+			return schemas.LineOutcome{Steps: line.done, Failed: line.failed}, nil
+		}
+	}
+	out, err := a.Record(ctx, schemas.RecordRequest{
+		Run: in.Run, Status: schemas.RunDone, Outputs: line.outputs, Steps: line.done, EndMS: time.Now().UnixMilli(), Lane: true,
+	})
+	if err != nil {
+		return schemas.LineOutcome{Steps: line.done}, nil //nolint:nilerr // the interpreter keeps the record, with patience
+	}
+	return schemas.LineOutcome{Outcome: &out}, nil
+}
+
+// line is a run under way.
+type line struct {
+	a       *Activities
+	run     schemas.RunRequest
+	until   time.Time
+	done    []schemas.StepRecord
+	outputs map[string]schemas.Content
+	failed  *schemas.LineFailure
+}
+
+// step carries out one step and reports whether the line goes on.
+func (l *line) step(ctx context.Context, ps schemas.PlanStep) bool {
+	if time.Now().After(l.until) {
+		return false
+	}
+	limit := stepLimit
+	if ps.TimeoutMS > 0 {
+		limit = time.Duration(ps.TimeoutMS) * time.Millisecond
+	}
+	bounded, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	out, err := l.a.Step(bounded, schemas.StepRequest{
+		Tenant: l.run.Tenant, RunID: l.run.RunID, Bundle: l.run.Bundle, Chain: l.run.Plan.Chain, Step: ps.ID,
+		Input: l.run.Input, Outputs: l.outputs, Fresh: l.run.Fresh, Batch: l.run.Batch, Retries: l.run.Retries,
+	})
+	if err != nil {
+		l.failed = failureIn(ps, err)
+		return false
+	}
+	if out.Skipped || out.Asks != "" || len(out.Calls) > 0 {
+		return false
+	}
+	l.outputs[ps.ID] = out.Output
+	l.done = append(l.done, schemas.StepRecord{ID: ps.ID, Kind: ps.Kind, Output: out.Output, Details: []schemas.Content{out.Detail}})
+	return true
+}
+
+// failureIn says what the interpreter must know of a failure.
+func failureIn(ps schemas.PlanStep, err error) *schemas.LineFailure {
+	failed := &schemas.LineFailure{Step: ps.ID, Failure: schemas.StepError{Code: schemas.CodeOf(err), Message: schemas.SafeMessage(err)}}
+	failed.Final = !failed.Failure.Code.Retryable() || ps.Retry == schemas.RetryNone
+	if coded, ok := errors.AsType[*schemas.Error](err); ok {
+		failed.RetryAfterMS = coded.RetryAfter.Milliseconds()
+	}
+	return failed
+}

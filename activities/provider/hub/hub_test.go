@@ -1,0 +1,78 @@
+package hub_test
+
+import (
+	"sync"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/tenuto-dev/tenuto/activities/provider/hub"
+	"github.com/tenuto-dev/tenuto/schemas"
+)
+
+func TestListenersHearTheirRun(t *testing.T) {
+	t.Parallel()
+	var h hub.Hub
+	began, ended, stop := h.Listen("a", "r")
+	also, alsoEnded, alsoStop := h.Listen("a", "r")
+	other, otherEnded, otherStop := h.Listen("b", "r")
+	defer stop()
+	defer otherStop()
+	h.Begin("a", "r")
+	h.Begin("a", "r")
+	<-began
+	<-also
+	alsoStop()
+	alsoStop()
+	first := schemas.RunOutcome{RunID: "r", Output: schemas.Content{Text: "1"}}
+	h.End("a", first)
+	h.End("a", schemas.RunOutcome{RunID: "r", Output: schemas.Content{Text: "2"}})
+	if got := <-ended; !cmp.Equal(first, got) {
+		t.Errorf("heard %+v, want the first end", got)
+	}
+	select {
+	case <-other:
+		t.Error("another tenant's run began")
+	case <-otherEnded:
+		t.Error("another tenant's run ended")
+	case <-alsoEnded:
+		t.Error("who stopped listening heard the end")
+	default:
+	}
+}
+
+func TestNobodyListens(t *testing.T) {
+	t.Parallel()
+	var none *hub.Hub
+	none.Begin("a", "r")
+	none.End("a", schemas.RunOutcome{RunID: "r"})
+	var h hub.Hub
+	h.End("a", schemas.RunOutcome{RunID: "r"})
+	_, ended, stop := h.Listen("a", "r")
+	defer stop()
+	select {
+	case <-ended:
+		t.Error("what was told before is heard")
+	default:
+	}
+}
+
+func TestManyAtOnce(t *testing.T) {
+	t.Parallel()
+	var h hub.Hub
+	var all sync.WaitGroup
+	for i := range 64 {
+		run := string(rune('a' + i%8))
+		all.Go(func() {
+			began, ended, stop := h.Listen("t", run)
+			defer stop()
+			h.Begin("t", run)
+			h.End("t", schemas.RunOutcome{RunID: run})
+			<-began
+			if got := <-ended; got.RunID != run {
+				t.Errorf("heard the end of %s, want %s", got.RunID, run)
+			}
+		})
+	}
+	all.Wait()
+}
