@@ -140,3 +140,27 @@ func (p Plan) FitsLane() bool {
 
 // LaneStepMS is the longest timeout, in milliseconds, of a step that a lane carries out; longer ones run as activities of their own.
 const LaneStepMS = 120_000
+
+// Line reports whether the steps follow one another as they are listed, none needs more than one call of its own, and none may wait for
+// days or for people: then nothing is lost if one call carries out all of them. Workflows branch on it, so it is frozen.
+func (p Plan) Line() bool {
+	for n, s := range p.Steps {
+		follows := n == 0 && len(s.Needs) == 0 || n > 0 && slices.Contains(s.Needs, p.Steps[n-1].ID)
+		if !follows || !s.simple() {
+			return false
+		}
+	}
+	return len(p.Steps) > 0
+}
+
+func (s PlanStep) simple() bool {
+	switch s.Kind {
+	case StepRetrieve, StepGenerate, StepTool:
+		return s.Chain == nil && len(s.Tools) == 0 && !s.Chosen && !s.Ask && s.Retry != RetryPatient && s.TimeoutMS <= LaneStepMS
+	case StepMap, StepBranch, StepGuard, StepReview:
+	}
+	return false
+}
+
+// LaneMS is after how many milliseconds a run in a lane goes on as a workflow of its own, at the next step.
+const LaneMS = 20_000

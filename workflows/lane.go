@@ -9,14 +9,13 @@ import (
 	"go.temporal.io/sdk/workflow"
 
 	"github.com/tenuto-dev/tenuto/schemas"
-	"github.com/tenuto-dev/tenuto/workflows/internal/plan"
 	"github.com/tenuto-dev/tenuto/workflows/step"
 )
 
 const (
-	laneRuns = 1500             // updates of one execution; the server allows 2,000
-	laneTime = 20 * time.Second // after which a run in a lane goes on as a workflow of its own, at the next step
-	laneIdle = 10 * time.Minute // after which an idle lane closes; the pool opens another when it needs one
+	laneRuns = 1500                              // of one execution, in as many updates at most; the server allows 2,000
+	laneTime = schemas.LaneMS * time.Millisecond // after which a run in a lane goes on as a workflow of its own, at the next step
+	laneIdle = 10 * time.Minute                  // after which an idle lane closes; the pool opens another when it needs one
 )
 
 // Lane carries out runs for callers that wait, one batch after another, each as an update whose steps are local activities: while the lane
@@ -107,10 +106,10 @@ func (l *lane) single(ctx workflow.Context, in schemas.RunRequest) (schemas.RunO
 // on. The call is no less durable than its steps would be: a lane's local activities are recorded together when its task completes.
 func (l *lane) express(ctx workflow.Context, in schemas.RunRequest) (schemas.RunOutcome, error) {
 	start := workflow.Now(ctx)
-	if len(in.Done) > 0 || !plan.Line(in.Plan) {
+	if len(in.Done) > 0 || !in.Plan.Line() {
 		return l.run(ctx, in, start)
 	}
-	line, err := step.DoLocal(ctx, step.Line, schemas.RunLine, schemas.LineRequest{Run: in, MostMS: laneTime.Milliseconds()}, "the whole run")
+	line, err := step.DoLocal(ctx, step.Line, schemas.RunLine, schemas.LineRequest{Run: in, MostMS: schemas.LaneMS}, "the whole run")
 	if line.Outcome != nil {
 		return *line.Outcome, nil
 	}

@@ -37,13 +37,13 @@ type Activities struct {
 	programs expr.Cache
 	bundles  bundles
 	lists    lists
+	ahead    ahead
 }
 
 // Step carries out one step, or one turn of it. Every model call in it is recorded under an identity of its own, so a step that is
 // repeated after a crash pays only for what was not recorded. Codes: those of the step's kind.
 func (a *Activities) Step(ctx context.Context, in schemas.StepRequest) (schemas.StepOutcome, error) {
 	start := time.Now()
-	a.Hub.Begin(in.Tenant, in.RunID)
 	s, err := a.step(ctx, in)
 	if err != nil {
 		return schemas.StepOutcome{}, err

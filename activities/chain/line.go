@@ -13,21 +13,35 @@ const stepLimit = 2 * time.Minute
 
 // Line carries out a run whose steps follow one another and keeps its record: what Step and Record do, in one call. It stops before what
 // is not as simple as that (a failure, a condition that is false, a question) and says how far it came; the rest is the interpreter's.
-// Nothing is lost by that: what was paid for is recorded, as after a crash. It returns no error.
+// Nothing is lost by that: what was paid for is recorded, as after a crash. A run that was begun ahead it only waits for. Code: deadline.
 func (a *Activities) Line(ctx context.Context, in schemas.LineRequest) (schemas.LineOutcome, error) {
+	began := a.ahead.find(in.Run)
+	if began == nil {
+		return a.line(ctx, in), nil
+	}
+	select {
+	case <-began.done:
+		return began.out, nil
+	case <-ctx.Done():
+		return schemas.LineOutcome{}, schemas.Wrap(schemas.Deadline, ctx.Err(), "the run took longer than its lane waits")
+	}
+}
+
+// line carries out as much as it can.
+func (a *Activities) line(ctx context.Context, in schemas.LineRequest) schemas.LineOutcome {
 	line := line{a: a, run: in.Run, until: time.Now().Add(time.Duration(in.MostMS) * time.Millisecond), outputs: map[string]schemas.Content{}}
 	for _, ps := range in.Run.Plan.Steps {
 		if !line.step(ctx, ps) {
-			return schemas.LineOutcome{Steps: line.done, Failed: line.failed}, nil
+			return schemas.LineOutcome{Steps: line.done, Failed: line.failed}
 		}
 	}
 	out, err := a.Record(ctx, schemas.RecordRequest{
 		Run: in.Run, Status: schemas.RunDone, Outputs: line.outputs, Steps: line.done, EndMS: time.Now().UnixMilli(), Lane: true,
 	})
 	if err != nil {
-		return schemas.LineOutcome{Steps: line.done}, nil //nolint:nilerr // the interpreter keeps the record, with patience
+		return schemas.LineOutcome{Steps: line.done} // the interpreter keeps the record, with patience
 	}
-	return schemas.LineOutcome{Outcome: &out}, nil
+	return schemas.LineOutcome{Outcome: &out}
 }
 
 // line is a run under way.

@@ -22,68 +22,94 @@ type Updater interface {
 	TerminateWorkflow(ctx context.Context, workflowID, runID, reason string, details ...any) error
 }
 
-// Ear hears of runs that are carried out in this process: that the first step has begun, and the outcome once it is durable.
-type Ear interface {
-	Listen(tenant, run string) (began <-chan struct{}, ended <-chan schemas.RunOutcome, stop func())
+// Process is what lanes know of the workers that share their process. Begin begins a run while its lane is asked for it, until forget is
+// called; done is closed when it has come to its end or to what the lane must decide. Listen hears of the end once it is durable.
+type Process interface {
+	Begin(run schemas.RunRequest) (done <-chan struct{}, forget func())
+	Listen(tenant, run string) (ended <-chan schemas.RunOutcome, stop func())
 }
 
 const (
 	lanesMost = 160                   // lanes of one process
 	batchMost = 16                    // runs that go together
+	ridesMost = lanesMost * batchMost // runs under way
 	laneLife  = 26 * time.Hour        // of one execution; it closes itself long before, unless its process has died
 	laneOpens = 10 * time.Second      // to start one
-	onTheWay  = 20 * time.Millisecond // after which a batch that has not begun keeps the next one no longer
+	gathers   = 5 * time.Millisecond  // from one batch to the next
 )
 
-// Lanes is a pool of warm lanes on the queue of one process. What is asked for while a batch of runs is on its way to a lane goes
-// together in the next: alone a run leaves at once, and under load many share one durable write. The zero value is not usable; see
+// Lanes is a pool of warm lanes on the queue of one process. What is asked for within some milliseconds goes to a lane together: alone a
+// run leaves at once, and under load many share one durable write. Meanwhile the process has begun them. The zero value is not usable; see
 // NewLanes. It is safe for concurrent use.
 type Lanes struct {
 	temporal Updater
 	queue    string
-	ear      Ear
+	process  Process
 
 	mu      sync.Mutex
 	waiting []*ride // for the next batch
+	riding  int     // runs under way
 	leaving bool    // somebody runs depart
 	idle    []int   // used last, used first: few stay warm
 	open    int
 	closed  bool
+	freed   *sync.Cond // a lane is idle, or the pool closed
 }
 
 // ride is a run and what comes of it.
 type ride struct {
-	in    schemas.RunRequest
-	began <-chan struct{}
-	done  chan struct{} // closed after the rest is set
-	out   schemas.RunOutcome
-	err   error
-	taken bool // a lane took it
+	in     schemas.RunRequest
+	ahead  <-chan struct{} // closed when what was begun ahead is over
+	forget func()          // what was begun ahead
+	done   chan struct{}   // closed after the rest is set
+	out    schemas.RunOutcome
+	err    error
+	taken  bool // a lane took it
 }
 
-// NewLanes makes a pool on a queue that only this process polls. Lanes are started when they are needed. What the workers of the
-// process do is heard through ear.
-func NewLanes(c Updater, queue string, ear Ear) *Lanes {
-	return &Lanes{temporal: c, queue: queue, ear: ear}
+// NewLanes makes a pool on a queue that only this process polls. Lanes are started when they are needed.
+func NewLanes(c Updater, queue string, process Process) *Lanes {
+	l := &Lanes{temporal: c, queue: queue, process: process}
+	l.freed = sync.NewCond(&l.mu)
+	return l
 }
 
-// Run carries out a run in an idle lane and returns its result as soon as that is durable. Not ok when no lane is free, and nothing was
+// Run carries out a run in a lane and returns its result as soon as that is durable. Not ok when too many are under way, and nothing was
 // started then. A run that goes on as a workflow of its own says so in its outcome. The run goes on when the caller leaves. Errors: what the
 // run failed with, and those of [Coded].
 func (l *Lanes) Run(ctx context.Context, in schemas.RunRequest) (out schemas.RunOutcome, ok bool, err error) {
-	began, ended, stop := l.ear.Listen(in.Tenant, in.RunID)
-	defer stop()
-	r := &ride{in: in, began: began, done: make(chan struct{})}
-	if !l.board(r) {
+	r := &ride{in: in, done: make(chan struct{})}
+	if !l.admit() {
 		return out, false, nil
 	}
+	ended, stop := l.process.Listen(in.Tenant, in.RunID)
+	defer stop()
+	r.ahead, r.forget = l.process.Begin(in)
+	l.board(r)
 	select {
 	case out = <-ended:
 		return out, true, FailureOf(out)
 	case <-r.done:
-		return r.out, r.taken, r.err
+		return r.last(ctx, ended)
 	case <-ctx.Done():
 		return out, true, Coded(ctx.Err())
+	}
+}
+
+// last is the result of a ride that is over. Where there was no lane or it failed, what was begun ahead may yet come to its end.
+func (r *ride) last(ctx context.Context, ended <-chan schemas.RunOutcome) (out schemas.RunOutcome, ok bool, err error) {
+	if r.taken && r.err == nil {
+		return r.out, true, nil
+	}
+	select {
+	case <-r.ahead:
+	case <-ctx.Done():
+	}
+	select {
+	case out = <-ended:
+		return out, true, FailureOf(out)
+	default:
+		return r.out, r.taken, r.err
 	}
 }
 
@@ -95,71 +121,69 @@ func FailureOf(out schemas.RunOutcome) error {
 	return schemas.Errorf(out.Failure.Code, "%s", out.Failure.Message)
 }
 
-// board has the run go with the next batch.
-func (l *Lanes) board(r *ride) bool {
+// admit counts a run in, unless too many are under way.
+func (l *Lanes) admit() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.closed {
+	if l.closed || l.riding == ridesMost {
 		return false
 	}
+	l.riding++
+	return true
+}
+
+// board has the run go with the next batch.
+func (l *Lanes) board(r *ride) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
 	l.waiting = append(l.waiting, r)
 	if !l.leaving {
 		l.leaving = true
 		go l.depart()
 	}
-	return true
 }
 
-// depart sends batches, each when the one before has begun, until nobody waits.
+// depart sends batches until nobody waits.
 func (l *Lanes) depart() {
-	for batch := l.next(); batch != nil; batch = l.next() {
-		lane, fresh, ok := l.take()
-		if !ok {
-			end(batch, nil, nil)
-			continue
+	for {
+		batch, lane, fresh := l.next()
+		if len(batch) == 0 {
+			return
 		}
-		arrived := make(chan struct{})
+		if lane < 0 {
+			l.end(batch, nil, nil)
+			return
+		}
 		go func() {
-			defer close(arrived)
 			defer l.release(lane)
 			l.carry(lane, fresh, batch)
 		}()
-		select {
-		case <-batch[0].began:
-		case <-arrived:
-		case <-time.After(onTheWay):
-		}
+		time.Sleep(gathers)
 	}
 }
 
-// next takes those who wait, as many as go together; nil for nobody.
-func (l *Lanes) next() []*ride {
+// next takes those who wait, as many as go together, and a lane for them, which may have to be started; nobody when nobody waits, and all with
+// no lane when the pool is closed.
+func (l *Lanes) next() (batch []*ride, lane int, fresh bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	for len(l.waiting) > 0 && !l.closed && len(l.idle) == 0 && l.open == lanesMost {
+		l.freed.Wait()
+	}
 	n := min(len(l.waiting), batchMost)
-	if n == 0 {
-		l.leaving = false
-		return nil
+	if n == 0 || l.closed {
+		batch, l.waiting, l.leaving = l.waiting, nil, false
+		return batch, -1, false
 	}
-	batch := slices.Clone(l.waiting[:n])
+	batch = slices.Clone(l.waiting[:n])
 	l.waiting = slices.Delete(l.waiting, 0, n)
-	return batch
-}
-
-// take reserves a lane; not ok when all are busy. A fresh one is to be started.
-func (l *Lanes) take() (lane int, fresh, ok bool) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
 	if n := len(l.idle); n > 0 {
 		lane = l.idle[n-1]
 		l.idle = l.idle[:n-1]
-		return lane, false, true
-	}
-	if l.closed || l.open == lanesMost {
-		return 0, false, false
+		return batch, lane, false
 	}
 	l.open++
-	return l.open - 1, true, true
+	return batch, l.open - 1, true
 }
 
 func (l *Lanes) release(lane int) {
@@ -167,11 +191,12 @@ func (l *Lanes) release(lane int) {
 	defer l.mu.Unlock()
 	if !l.closed {
 		l.idle = append(l.idle, lane)
+		l.freed.Signal()
 	}
 }
 
 // end tells all of a batch how it ended. Without outcomes and error nothing was begun.
-func end(batch []*ride, outcomes []schemas.RunOutcome, err error) {
+func (l *Lanes) end(batch []*ride, outcomes []schemas.RunOutcome, err error) {
 	for i, r := range batch {
 		r.taken, r.err = outcomes != nil || err != nil, err
 		if outcomes != nil {
@@ -179,7 +204,11 @@ func end(batch []*ride, outcomes []schemas.RunOutcome, err error) {
 			r.err = FailureOf(r.out)
 		}
 		close(r.done)
+		r.forget()
 	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.riding -= len(batch)
 }
 
 // carry has a lane carry out a batch. It outlives the callers: the others of a batch want their results, and all of them their records.
@@ -188,7 +217,7 @@ func (l *Lanes) carry(lane int, fresh bool, batch []*ride) {
 	defer cancel()
 	if fresh {
 		if err := l.start(ctx, lane); err != nil {
-			end(batch, nil, err)
+			l.end(batch, nil, err)
 			return
 		}
 	}
@@ -199,7 +228,7 @@ func (l *Lanes) carry(lane int, fresh bool, batch []*ride) {
 			break
 		}
 		if err := l.start(ctx, lane); err != nil {
-			end(batch, nil, err)
+			l.end(batch, nil, err)
 			return
 		}
 	}
@@ -207,10 +236,10 @@ func (l *Lanes) carry(lane int, fresh bool, batch []*ride) {
 		err = schemas.Errorf(schemas.Internal, "a lane answered %d of %d runs", len(out.Outcomes), len(batch))
 	}
 	if err != nil {
-		end(batch, nil, Coded(err))
+		l.end(batch, nil, Coded(err))
 		return
 	}
-	end(batch, out.Outcomes, nil)
+	l.end(batch, out.Outcomes, nil)
 }
 
 // update sends the batch under an id of its own. Run ids would not do: callers choose them, and tenants may choose the same.
@@ -253,6 +282,7 @@ func (l *Lanes) Close(ctx context.Context) {
 	l.mu.Lock()
 	open := l.open
 	l.closed, l.idle = true, nil
+	l.freed.Broadcast()
 	l.mu.Unlock()
 	lanes := make([]int, open)
 	for lane := range lanes {

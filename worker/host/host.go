@@ -53,12 +53,16 @@ type Host struct {
 // New makes the workers and registers everything on them. It polls nothing yet.
 func New(deps Deps) *Host {
 	h := &Host{journal: deps.Journal}
+	activities := activitiesOver(deps)
+	if deps.Hub != nil {
+		deps.Hub.Ahead = activities.chain.Ahead
+	}
 	for queue, options := range queues(deps.Instance) {
 		w := worker.New(deps.Temporal, queue, options)
 		if !options.DisableWorkflowWorker {
 			workflows.Register(w)
 		}
-		Bind(w, deps)
+		activities.bind(w)
 		h.workers = append(h.workers, w)
 	}
 	return h
@@ -87,27 +91,42 @@ func queues(instance string) map[string]worker.Options {
 	}
 }
 
-// Bind binds every activity to its contract. It is the one list.
-func Bind(r bind.Registry, deps Deps) {
-	in := &ingest.Activities{Store: deps.Store, Index: deps.Index, Models: deps.Models, Ledger: &ledger.Ledger{Store: deps.Store}}
-	bind.Activity(r, schemas.PlanIngest, in.Plan)
-	bind.Activity(r, schemas.ListShard, in.Shard)
-	bind.Activity(r, schemas.PrepareBucket, in.Prepare)
-	bind.Activity(r, schemas.EmbedBucket, in.Embed)
-	bind.Activity(r, schemas.PublishBucket, in.Publish)
-	bind.Activity(r, schemas.FinishIngest, in.Finish)
+// bound are the activities of a process, the same on all its queues.
+type bound struct {
+	ingest *ingest.Activities
+	chain  *chain.Activities
+	drop   *collection.Activities
+}
 
-	steps := &chain.Activities{
-		Store: deps.Store, Journal: deps.Journal, Fleet: deps.Fleet, Web: &web.Client{}, Hub: deps.Hub,
-		Find: &retrieve.Activities{Store: deps.Store, Index: deps.Index, Models: deps.Models},
+func activitiesOver(deps Deps) bound {
+	return bound{
+		ingest: &ingest.Activities{Store: deps.Store, Index: deps.Index, Models: deps.Models, Ledger: &ledger.Ledger{Store: deps.Store}},
+		chain: &chain.Activities{
+			Store: deps.Store, Journal: deps.Journal, Fleet: deps.Fleet, Web: &web.Client{}, Hub: deps.Hub,
+			Find: &retrieve.Activities{Store: deps.Store, Index: deps.Index, Models: deps.Models},
+		},
+		drop: &collection.Activities{Store: deps.Store, Index: deps.Index},
 	}
-	bind.Activity(r, schemas.RunStep, steps.Step)
-	bind.Activity(r, schemas.RunLine, steps.Line)
-	bind.Activity(r, schemas.RunOutput, steps.Output)
-	bind.Activity(r, schemas.RecordRun, steps.Record)
+}
 
-	drop := &collection.Activities{Store: deps.Store, Index: deps.Index}
-	bind.Activity(r, schemas.DropCollection, drop.Drop)
+// Bind binds every activity to its contract.
+func Bind(r bind.Registry, deps Deps) { activitiesOver(deps).bind(r) }
+
+// bind is the one list.
+func (b bound) bind(r bind.Registry) {
+	bind.Activity(r, schemas.PlanIngest, b.ingest.Plan)
+	bind.Activity(r, schemas.ListShard, b.ingest.Shard)
+	bind.Activity(r, schemas.PrepareBucket, b.ingest.Prepare)
+	bind.Activity(r, schemas.EmbedBucket, b.ingest.Embed)
+	bind.Activity(r, schemas.PublishBucket, b.ingest.Publish)
+	bind.Activity(r, schemas.FinishIngest, b.ingest.Finish)
+
+	bind.Activity(r, schemas.RunStep, b.chain.Step)
+	bind.Activity(r, schemas.RunLine, b.chain.Line)
+	bind.Activity(r, schemas.RunOutput, b.chain.Output)
+	bind.Activity(r, schemas.RecordRun, b.chain.Record)
+
+	bind.Activity(r, schemas.DropCollection, b.drop.Drop)
 }
 
 // Run polls until ctx ends, then lets work in flight finish for a moment. Error: unavailable when Temporal refuses the workers.

@@ -1,5 +1,5 @@
-// Package hub tells callers in this process how their runs get on, beside Temporal. What it tells of an end is durable already; it
-// is lost with the process, and the run's record is what counts.
+// Package hub joins the front door with the workers of its process, beside Temporal: runs begin while their lane is asked for them, and
+// their callers hear of the end as soon as it is durable. All of it is lost with the process; the run's record is what counts.
 package hub
 
 import (
@@ -11,20 +11,29 @@ import (
 
 // Hub knows who listens to which run. The zero value is ready, and a nil one has no listeners. It is safe for concurrent use.
 type Hub struct {
+	// Ahead begins a run whose lane is about to ask for it. The lane's call joins it, until forget is called. Done is closed when the run
+	// has come to its end or to what a lane must decide. Set it before the first use; nil begins nothing.
+	Ahead func(run schemas.RunRequest) (done <-chan struct{}, forget func())
+
 	mu        sync.Mutex
 	listeners map[string][]*listener // by tenant and run
 }
 
-type listener struct {
-	began chan struct{}
-	ended chan schemas.RunOutcome
-	heard bool // that the run has begun
+type listener struct{ ended chan schemas.RunOutcome }
+
+// Begin begins the run ahead of its lane where that is possible: see Ahead.
+func (h *Hub) Begin(run schemas.RunRequest) (done <-chan struct{}, forget func()) {
+	if h.Ahead == nil {
+		never := make(chan struct{})
+		close(never)
+		return never, func() {}
+	}
+	return h.Ahead(run)
 }
 
-// Listen tells of a run until stop is called: began is closed when its first step begins in this process, ended has the outcome once
-// everything of the run is durable.
-func (h *Hub) Listen(tenant, run string) (began <-chan struct{}, ended <-chan schemas.RunOutcome, stop func()) {
-	l := &listener{began: make(chan struct{}), ended: make(chan schemas.RunOutcome, 1)}
+// Listen tells of the end of a run, once everything of it is durable, until stop is called.
+func (h *Hub) Listen(tenant, run string) (ended <-chan schemas.RunOutcome, stop func()) {
+	l := &listener{ended: make(chan schemas.RunOutcome, 1)}
 	name := tenant + "/" + run
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -32,7 +41,7 @@ func (h *Hub) Listen(tenant, run string) (began <-chan struct{}, ended <-chan sc
 		h.listeners = map[string][]*listener{}
 	}
 	h.listeners[name] = append(h.listeners[name], l)
-	return l.began, l.ended, func() { h.forget(name, l) }
+	return l.ended, func() { h.forget(name, l) }
 }
 
 func (h *Hub) forget(name string, l *listener) {
@@ -46,33 +55,17 @@ func (h *Hub) forget(name string, l *listener) {
 	h.listeners[name] = others
 }
 
-// Begin says that a step of the run begins.
-func (h *Hub) Begin(tenant, run string) {
-	h.each(tenant, run, func(l *listener) {
-		if !l.heard {
-			l.heard = true
-			close(l.began)
-		}
-	})
-}
-
 // End says how the run ended. Of several ends, which are the same where a step was repeated, listeners hear the first.
 func (h *Hub) End(tenant string, outcome schemas.RunOutcome) {
-	h.each(tenant, outcome.RunID, func(l *listener) {
-		select {
-		case l.ended <- outcome:
-		default:
-		}
-	})
-}
-
-func (h *Hub) each(tenant, run string, tell func(*listener)) {
 	if h == nil {
 		return
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	for _, l := range h.listeners[tenant+"/"+run] {
-		tell(l)
+	for _, l := range h.listeners[tenant+"/"+outcome.RunID] {
+		select {
+		case l.ended <- outcome:
+		default:
+		}
 	}
 }

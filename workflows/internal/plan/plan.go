@@ -39,24 +39,3 @@ func (p Progress) skipped(s schemas.PlanStep) bool {
 
 // Ended reports whether every step is done.
 func (p Progress) Ended() bool { return len(p.Done) == len(p.Steps) }
-
-// Line reports whether the steps follow one another as they are listed, none needs more than one call of its own, and none may wait for
-// days or for people: then nothing is lost if one activity carries out all of them.
-func Line(p schemas.Plan) bool {
-	for n, s := range p.Steps {
-		follows := n == 0 && len(s.Needs) == 0 || n > 0 && slices.Contains(s.Needs, p.Steps[n-1].ID)
-		if !follows || !simple(s) {
-			return false
-		}
-	}
-	return len(p.Steps) > 0
-}
-
-func simple(s schemas.PlanStep) bool {
-	switch s.Kind {
-	case schemas.StepRetrieve, schemas.StepGenerate, schemas.StepTool:
-		return s.Chain == nil && len(s.Tools) == 0 && !s.Chosen && !s.Ask && s.Retry != schemas.RetryPatient && s.TimeoutMS <= schemas.LaneStepMS
-	case schemas.StepMap, schemas.StepBranch, schemas.StepGuard, schemas.StepReview:
-	}
-	return false
-}
