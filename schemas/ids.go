@@ -16,17 +16,32 @@ import (
 const DefaultTenant = "default"
 
 var (
-	tenantPattern     = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$`)
 	collectionPattern = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9_-]{0,62}$`)
 	versionSuffix     = regexp.MustCompile(`-v[0-9]+$`)
 	sourcePattern     = regexp.MustCompile(`^[a-z0-9]([a-z0-9._-]{0,62})$`)
 	sourceReject      = regexp.MustCompile(`[^a-z0-9._-]+`)
-	runPattern        = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._:-]{0,127}$`)
 )
+
+// Tenants and run ids are checked several times in every run, where regular expressions were one part in seventy of a run's work.
+
+// only reports whether all bytes of s are of a class or among others.
+func only(s string, class func(byte) bool, others string) bool {
+	for i := range len(s) {
+		if !class(s[i]) && strings.IndexByte(others, s[i]) < 0 {
+			return false
+		}
+	}
+	return true
+}
+
+func isLower(c byte) bool { return 'a' <= c && c <= 'z' || '0' <= c && c <= '9' }
+
+func isAlphanumeric(c byte) bool { return isLower(c) || 'A' <= c && c <= 'Z' }
 
 // CheckTenant reports why name cannot be a tenant.
 func CheckTenant(name string) error {
-	if !tenantPattern.MatchString(name) {
+	edge := name != "" && name[0] != '-' && name[len(name)-1] != '-'
+	if !edge || len(name) > 63 || !only(name, isLower, "-") {
 		return Errorf(Invalid, "tenant %q: use 1 to 63 lower-case letters, digits and hyphens", clip(name))
 	}
 	return nil
@@ -77,7 +92,7 @@ func CheckSource(name string) error {
 
 // CheckRunID reports why id cannot name a run (it also serves as the idempotency key of a request).
 func CheckRunID(id string) error {
-	if !runPattern.MatchString(id) {
+	if id == "" || len(id) > 128 || !isAlphanumeric(id[0]) || !only(id, isAlphanumeric, "._:-") {
 		return Errorf(Invalid, "run id or idempotency key %q: use 1 to 128 letters, digits, dots, colons, hyphens and underscores", clip(id))
 	}
 	return nil

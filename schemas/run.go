@@ -31,7 +31,8 @@ type RunRequest struct {
 	Plan    Plan         `json:"plan"`
 	Input   Content      `json:"input"`             // a JSON object
 	StartMS int64        `json:"start_ms"`          // when the caller asked, Unix milliseconds
-	Fresh   bool         `json:"fresh,omitempty"`   // nothing of the run can have been carried out before by another process
+	Fresh   bool         `json:"fresh,omitempty"`   // nothing of the run can have been carried out before by another process, nor will one carry it on
+	First   bool         `json:"first,omitempty"`   // nothing of it was carried out before it was started as this workflow
 	Batch   bool         `json:"batch,omitempty"`   // nobody waits for it: its calls go behind those that somebody waits for
 	Done    []StepRecord `json:"done,omitempty"`    // what was done before, of a run that goes on elsewhere
 	Retries int          `json:"retries,omitempty"` // how often the run was continued on request; calls of later steps are made anew
@@ -53,9 +54,11 @@ type StepRequest struct {
 	State   Content            `json:"state,omitzero"`    // of the tool loop: what the turn before left
 	Results []ToolResult       `json:"results,omitempty"` // of the calls that the turn before asked for
 	Fresh   bool               `json:"fresh,omitempty"`
+	First   bool               `json:"first,omitempty"` // nothing of the run was carried out before in another process, but one may carry it on
 	Retries int                `json:"retries,omitempty"`
 	Batch   bool               `json:"batch,omitempty"`
 	Resent  bool               `json:"resent,omitempty"` // somebody decided that an ambiguous call shall be made again
+	Local   bool               `json:"local,omitempty"`  // nothing of the step is durable before a later call of the run in the same process has waited for it
 }
 
 // StepOutcome is the verdict on a step. The interpreter branches on it and on nothing else.

@@ -18,6 +18,7 @@ const (
 	maxTurns    = 64 // of a tool loop, whatever the chain says
 	itemsInline = 40 // items of a map that its own workflow carries out; more go to child workflows
 	itemsAPart  = 40 // items of one child workflow
+	firstTask   = 3  // events of a history whose first task is carried out for the first time: one that failed or timed out leaves more
 )
 
 // interpreter runs chains of one run. It knows nothing of the workflow around it, so a workflow of its own and a lane share it. Its
@@ -224,6 +225,7 @@ func (i *interpreter) call(ctx workflow.Context, ps schemas.PlanStep, request sc
 		profile.Attempts = 1
 	}
 	if local {
+		request.Local, request.First = true, i.run.First && workflow.GetInfo(ctx).GetCurrentHistoryLength() <= firstTask
 		out, err := step.DoLocal(ctx, profile, schemas.RunStep, request, summary)
 		return out, onceOnly(ps, err)
 	}
@@ -351,7 +353,7 @@ func (i *interpreter) parts(ctx workflow.Context, s *scope, ps schemas.PlanStep,
 	}
 	outputs := make([]schemas.Content, len(starts))
 	run := i.run
-	run.Done = nil
+	run.Done, run.First = nil, false
 	atOnce := max(1, (ps.Width+itemsAPart-1)/itemsAPart)
 	err := step.Each(ctx, starts, atOnce, func(ctx workflow.Context, from int) error {
 		to := min(from+itemsAPart, list.Items)

@@ -174,7 +174,7 @@ func passing(err error) bool {
 // promote starts the rest of the run as a workflow of its own, which outlives the lane.
 func (i *interpreter) promote(ctx workflow.Context) (schemas.RunOutcome, error) {
 	in := i.run
-	in.Fresh, in.Done = false, nil
+	in.Fresh, in.First, in.Done = false, false, nil
 	for _, r := range i.records {
 		if r.Failure == nil {
 			in.Done = append(in.Done, r)

@@ -14,25 +14,30 @@ type book struct {
 	journal     *journal.Journal
 	tenant, run string
 	fresh       bool
+	first       bool
+	local       bool // a later call of the run waits for what is saved
 }
 
 func (s *stepping) book() *book {
-	return &book{journal: s.a.Journal, tenant: s.in.Tenant, run: s.in.RunID, fresh: s.in.Fresh}
+	return &book{journal: s.a.Journal, tenant: s.in.Tenant, run: s.in.RunID, fresh: s.in.Fresh, first: s.in.First, local: s.in.Local}
 }
 
-// Load looks for the record of a call. Of a fresh run only this process can have one, which its journal knows without asking anybody.
+// Load looks for the record of a call. Of a fresh run, and of one that is carried out for the first time, only this process can have one,
+// which its journal knows without asking anybody.
 func (b *book) Load(ctx context.Context, key string) ([]byte, bool, error) {
-	if b.fresh {
+	if b.fresh || b.first {
 		return b.journal.Own(ctx, b.tenant, key)
 	}
 	return b.journal.Get(ctx, b.tenant, key)
 }
 
-// Save records a call.
+// Save records a call. Of a local step it is durable before the next call of the run is sent, or the run's record is told of, whichever
+// comes first: entries become durable in order, and those wait. Until then a crash makes the call ambiguous, as one in flight.
 func (b *book) Save(ctx context.Context, key string, data []byte) error {
-	ticket := b.journal.Append(journal.Entry{Tenant: b.tenant, Run: b.run, Key: key, Data: data, Lazy: b.fresh})
-	if b.fresh {
-		return nil
+	lazy := b.fresh || b.local
+	ticket := b.journal.Append(journal.Entry{Tenant: b.tenant, Run: b.run, Key: key, Data: data, Lazy: lazy})
+	if lazy {
+		return ticket.Refused()
 	}
 	return ticket.Wait(ctx)
 }

@@ -32,6 +32,7 @@ func (a *Activities) line(ctx context.Context, in schemas.LineRequest) schemas.L
 	line := line{a: a, run: in.Run, until: time.Now().Add(time.Duration(in.MostMS) * time.Millisecond), outputs: map[string]schemas.Content{}}
 	for _, ps := range in.Run.Plan.Steps {
 		if !line.step(ctx, ps) {
+			_ = a.Journal.Flush(ctx, in.Run.Tenant, in.Run.RunID) // what goes on elsewhere finds all that was paid; if not, it asks again
 			return schemas.LineOutcome{Steps: line.done, Failed: line.failed}
 		}
 	}
@@ -67,7 +68,7 @@ func (l *line) step(ctx context.Context, ps schemas.PlanStep) bool {
 	defer cancel()
 	out, err := l.a.Step(bounded, schemas.StepRequest{
 		Tenant: l.run.Tenant, RunID: l.run.RunID, Bundle: l.run.Bundle, Chain: l.run.Plan.Chain, Step: ps.ID,
-		Input: l.run.Input, Outputs: l.outputs, Fresh: l.run.Fresh, Batch: l.run.Batch, Retries: l.run.Retries,
+		Input: l.run.Input, Outputs: l.outputs, Fresh: l.run.Fresh, Batch: l.run.Batch, Retries: l.run.Retries, Local: true,
 	})
 	if err != nil {
 		l.failed = failureIn(ps, err)

@@ -53,7 +53,7 @@ func (a *Activities) Record(ctx context.Context, in schemas.RecordRequest) (sche
 		return schemas.RunOutcome{}, err
 	}
 	key := schemas.RunKey(run.Tenant, run.RunID, time.UnixMilli(run.StartMS))
-	ticket := a.Journal.Append(journal.Entry{Tenant: run.Tenant, Run: run.RunID, Key: key, Data: data, Keep: true})
+	ticket := a.Journal.Append(journal.Entry{Tenant: run.Tenant, Run: run.RunID, Key: key, Data: data, Keep: true, Ends: in.Status == schemas.RunDone})
 	if err := ticket.Wait(ctx); err != nil {
 		return schemas.RunOutcome{}, err
 	}
@@ -74,8 +74,10 @@ func (a *Activities) raw(ctx context.Context, content schemas.Content) (json.Raw
 	return json.RawMessage(text), err
 }
 
-// recordAtOnce is how many steps are read at the same time.
-const recordAtOnce = 16
+const (
+	recordAtOnce = 16 // steps that are read at the same time
+	recordInTurn = 4  // steps that are read one after another: most of it is in memory
+)
 
 // recordSteps reads what the steps left, and sums up.
 func (a *Activities) recordSteps(ctx context.Context, exchange *schemas.Exchange, steps []schemas.StepRecord) error {
@@ -85,6 +87,14 @@ func (a *Activities) recordSteps(ctx context.Context, exchange *schemas.Exchange
 	}
 	exchange.Steps = make([]schemas.ExchangeStep, len(flat))
 	failures := make([]error, len(flat))
+	if len(flat) <= recordInTurn {
+		for i, s := range flat {
+			if exchange.Steps[i], err = a.recordStep(ctx, exchange.Tenant, exchange.RunID, s); err != nil {
+				return err
+			}
+		}
+		return a.sumUp(ctx, exchange)
+	}
 	slots := make(chan struct{}, recordAtOnce)
 	var reading sync.WaitGroup
 	for i, s := range flat {

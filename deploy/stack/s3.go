@@ -81,7 +81,7 @@ func (s *s3Part) backend() (*posix.Posix, error) {
 		}
 	}
 	var store meta.MetadataStorer = meta.XattrMeta{}
-	var options posix.PosixOpts
+	options := posix.PosixOpts{ForceNoObjLockFile: true} // no other process has the folder, so conditional writes need no file to lock
 	if (meta.XattrMeta{}).Test(s.objects) != nil {
 		beside, err := meta.NewSideCar(s.attributes)
 		if err != nil {

@@ -100,7 +100,7 @@ func join(ctx context.Context, c Starter, in schemas.RunRequest, mark string) (R
 // Fingerprint is the same for requests that ask for the same: it leaves out when. Two continuations of a run from different steps
 // ask for different things.
 func Fingerprint(in schemas.RunRequest) string {
-	in.StartMS, in.Fresh = 0, false
+	in.StartMS, in.Fresh, in.First = 0, false, false
 	data, err := json.Marshal(in)
 	if err != nil { // a struct of strings, numbers and slices always marshals
 		panic(err)

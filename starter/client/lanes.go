@@ -35,7 +35,8 @@ const (
 	ridesMost = lanesMost * batchMost // runs under way
 	laneLife  = 26 * time.Hour        // of one execution; it closes itself long before, unless its process has died
 	laneOpens = 10 * time.Second      // to start one
-	gathers   = 5 * time.Millisecond  // from one batch to the next
+	gathers   = 5 * time.Millisecond  // from one batch to the next, at least
+	lingers   = 45 * time.Millisecond // longer, while all who wait have begun ahead
 )
 
 // Lanes is a pool of warm lanes on the queue of one process. What is asked for within some milliseconds goes to a lane together: alone a
@@ -53,7 +54,8 @@ type Lanes struct {
 	idle    []int   // used last, used first: few stay warm
 	open    int
 	closed  bool
-	freed   *sync.Cond // a lane is idle, or the pool closed
+	freed   *sync.Cond    // a lane is idle, or the pool closed
+	hurry   chan struct{} // somebody waits who has not begun
 }
 
 // ride is a run and what comes of it.
@@ -69,7 +71,7 @@ type ride struct {
 
 // NewLanes makes a pool on a queue that only this process polls. Lanes are started when they are needed.
 func NewLanes(c Updater, queue string, process Process) *Lanes {
-	l := &Lanes{temporal: c, queue: queue, process: process}
+	l := &Lanes{temporal: c, queue: queue, process: process, hurry: make(chan struct{}, 1)}
 	l.freed = sync.NewCond(&l.mu)
 	return l
 }
@@ -137,9 +139,25 @@ func (l *Lanes) board(r *ride) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.waiting = append(l.waiting, r)
+	select {
+	case <-r.ahead: // it waits for its lane
+		l.hasten()
+	default:
+		if len(l.waiting) >= batchMost {
+			l.hasten()
+		}
+	}
 	if !l.leaving {
 		l.leaving = true
 		go l.depart()
+	}
+}
+
+// hasten has the next batch leave.
+func (l *Lanes) hasten() {
+	select {
+	case l.hurry <- struct{}{}:
+	default:
 	}
 }
 
@@ -158,7 +176,18 @@ func (l *Lanes) depart() {
 			defer l.release(lane)
 			l.carry(lane, fresh, batch)
 		}()
-		time.Sleep(gathers)
+		l.gather()
+	}
+}
+
+// gather lets the next batch gather. Runs that have begun lose nothing by it; the first that has not ends it, and the last that fits.
+func (l *Lanes) gather() {
+	time.Sleep(gathers)
+	linger := time.NewTimer(lingers)
+	defer linger.Stop()
+	select {
+	case <-linger.C:
+	case <-l.hurry:
 	}
 }
 

@@ -44,6 +44,7 @@ type way struct {
 	lane     bool // in a lane of this process
 	detached bool // the caller does not wait
 	claimed  bool // the caller chose the id, and may send the same request again
+	first    bool // nobody else can have begun it
 }
 
 // carryOut starts a run, or joins the one that the same request started before, and waits for its result unless the caller does not
@@ -61,6 +62,7 @@ func (g *Gateway) carryOut(ctx context.Context, s start) (finished, error) {
 // them wants it carried out.
 func (g *Gateway) carry(ctx context.Context, request schemas.RunRequest, w way) (finished, error) {
 	if !w.claimed {
+		w.first = true
 		return g.begin(ctx, request, w)
 	}
 	owner, mine, err := g.own(ctx, request)
@@ -69,6 +71,8 @@ func (g *Gateway) carry(ctx context.Context, request schemas.RunRequest, w way) 
 	}
 	request.StartMS = owner.StartMS
 	run := func(ctx context.Context) (finished, error) {
+		w := w
+		w.first = mine
 		for !mine {
 			if done, found, err := g.join(ctx, owner, request, w.detached); found || err != nil {
 				return done, err
@@ -99,7 +103,7 @@ func (g *Gateway) begin(ctx context.Context, request schemas.RunRequest, w way) 
 			return finished{id: request.RunID, outcome: &out}, err
 		}
 	}
-	request.Fresh = false
+	request.Fresh, request.First = false, w.first
 	run, err := client.StartChain(ctx, g.temporal, request, client.ChainOptions{})
 	if err != nil || w.detached {
 		return finished{id: request.RunID}, err

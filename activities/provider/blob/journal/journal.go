@@ -30,7 +30,8 @@ type Entry struct {
 	Key    string // an object key below the tenant's prefix; of two entries with one key the later counts
 	Data   []byte // not to be changed after Append
 	Keep   bool   // it goes to its key for good; otherwise it is needed until the run has ended, at most a day
-	Lazy   bool   // nobody waits for it: it goes with the next entry, or alone after 5 ms
+	Lazy   bool   // nobody waits for it: it goes with the next entry, or alone after 100 ms
+	Ends   bool   // it says all that the run's entries that are not kept do: those that would be written with it need not be
 }
 
 // Journal writes one process's entries. It is safe for concurrent use. Entries are durable without [Journal.Run], but only Run moves them

@@ -98,7 +98,7 @@ func TestLazyEntriesWaitForCompany(t *testing.T) {
 			f()
 			return time.Since(start)
 		}
-		if alone := took(func() { mustAppend(t, j, lazy) }); alone != 6*time.Millisecond {
+		if alone := took(func() { mustAppend(t, j, lazy) }); alone != 101*time.Millisecond {
 			t.Errorf("alone it took %v", alone)
 		}
 		together := took(func() {
@@ -216,5 +216,43 @@ func TestTenantsAreApart(t *testing.T) {
 		if err := theirs.Wait(t.Context()); err != nil {
 			t.Error(err)
 		}
+	})
+}
+
+// TestTheEndOfARunSparesItsEntries has a run end with what it left behind on its way: only the end is written, and what went before it stays
+// readable until then, also while the store is away.
+func TestTheEndOfARunSparesItsEntries(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		slow := &device{Driver: &memblob.Driver{}, delay: time.Millisecond}
+		store := blob.New(slow)
+		j := journal.New(store, "test")
+		mustAppend(t, j, entry("r", "early", "written before", false))
+		loose := entry("r", "call", "sent", false)
+		loose.Lazy = true
+		j.Append(loose)
+		loose.Data = []byte("answered")
+		j.Append(loose)
+		other := entry("other", "call2", "of another run", false)
+		other.Lazy = true
+		j.Append(other)
+		end := entry("r", "record", "all of it", true)
+		end.Ends = true
+		ticket := j.Append(end)
+		wantGet(t, j, "call", "answered")
+		if err := ticket.Wait(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		wantNone(t, j, "call")
+		wantGet(t, j, "early", "written before")
+		wantGet(t, j, "call2", "of another run")
+		wantGet(t, j, "record", "all of it")
+		reader := journal.New(store, "reader")
+		wantNone(t, reader, "call")
+		wantGet(t, reader, "call2", "of another run")
+		wantGet(t, reader, "record", "all of it")
+		j.Ended(tenant, "r")
+		wantNone(t, j, "early")
+		wantGet(t, j, "record", "all of it")
 	})
 }

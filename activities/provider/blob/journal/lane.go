@@ -10,14 +10,14 @@ import (
 )
 
 const (
-	linger     = 5 * time.Millisecond  // of lazy entries
-	putLimit   = 30 * time.Second      // of one attempt
-	firstPause = 20 * time.Millisecond // after a failed attempt; it doubles
+	linger     = 100 * time.Millisecond // of lazy entries
+	putLimit   = 30 * time.Second       // of one attempt
+	firstPause = 20 * time.Millisecond  // after a failed attempt; it doubles
 	lastPause  = 2 * time.Second
 
 	// A group that so many went together in is followed by a moment in which the next can gather: on a busy machine fewer, larger writes
 	// leave more of it to those who append.
-	crowd   = 8
+	crowd   = 2
 	gathers = 3 * time.Millisecond
 )
 
@@ -71,11 +71,13 @@ func (j *Journal) append(r *record) *Ticket {
 	g := l.queue[len(l.queue)-1]
 	l.last = g
 	g.direct = len(r.Data) > maxEntry && !r.adopted && l.records[r.Key] == nil && l.holders[r.Key] == nil
+	r.group = g
 	g.records = append(g.records, r)
 	g.bytes += r.size()
 	j.pending += r.size()
 	j.appended++
 	l.enter(r)
+	l.spare(r)
 	if !r.Lazy || len(l.queue) > 1 {
 		l.hurry(g)
 	}
@@ -157,6 +159,7 @@ func (j *Journal) take(l *lane) (*Ticket, string) {
 	}
 	g := l.queue[0]
 	l.queue = l.queue[1:]
+	g.needed()
 	if g.direct {
 		return g, g.records[0].Key
 	}

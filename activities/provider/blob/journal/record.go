@@ -2,6 +2,7 @@ package journal
 
 import (
 	"container/list"
+	"slices"
 	"time"
 )
 
@@ -13,11 +14,13 @@ type record struct {
 	Entry            // without its data once that is cold
 	at     time.Time // when it was appended; of an adopted entry, when it was first written
 	older  *record   // the entry of the same key that it replaced, if that was still needed then
+	group  *Ticket   // that it is written with
 	object *object   // where it is durable; nil before
 	span
 
 	adopted bool
 	ended   bool // its run has
+	spare   bool // an entry that is written with it says all that it does
 	cold    bool // its data is no longer in memory
 	dropped bool // nobody needs it
 	moving  bool // to its key, now
@@ -61,6 +64,35 @@ func (l *lane) enter(r *record) {
 	}
 }
 
+// spare leaves out what the entry that ends a run makes needless. It is only left out of the very write that the entry is in: what would be
+// written sooner is needed until then.
+func (l *lane) spare(r *record) {
+	if of := l.runs[r.Run]; of != nil && r.Ends {
+		for _, loose := range of.loose {
+			loose.spare = loose.group == r.group
+		}
+	}
+}
+
+// needed takes what is spare out of the group before it is written.
+func (t *Ticket) needed() {
+	for i, r := range t.records {
+		if !r.spare {
+			continue
+		}
+		kept := slices.Clone(t.records[:i])
+		for _, r := range t.records[i:] {
+			if r.spare {
+				t.spared = append(t.spared, r)
+			} else {
+				kept = append(kept, r)
+			}
+		}
+		t.records = kept
+		return
+	}
+}
+
 // run is what a lane remembers of a run.
 type run struct {
 	last  *Ticket   // of its last entry
@@ -87,10 +119,17 @@ func (j *Journal) book(l *lane, g *Ticket, key string) {
 	} else {
 		j.bookObject(&object{lane: l, key: key, written: l.newest, records: g.records, needed: len(g.records)})
 	}
+	for _, r := range g.spared {
+		if l.records[r.Key] == r {
+			j.release(r)
+		} else {
+			r.dropped = true
+		}
+	}
 	for _, r := range g.records {
 		l.forget(r.Run)
 	}
-	g.records = nil
+	g.records, g.spared = nil, nil
 	l.last = nil
 	if len(l.queue) > 0 {
 		l.last = l.queue[len(l.queue)-1]

@@ -20,7 +20,7 @@ const (
 	busyTick    = 10               // entries appended in a tick, from which on the settler keeps still
 	maxAge      = 45 * time.Second // of an entry that is to be settled, whoever is busy
 	maxObjects  = 4096             // with more the settler does not keep still: a successor would read them all
-	goneBatch   = 256              // objects deleted together
+	goneMost    = 2048             // objects that wait to be deleted while appenders are busy
 	longPause   = 30 * time.Second // of the settler, when nothing can be settled
 	closeLimit  = 5 * time.Second
 )
@@ -58,7 +58,7 @@ func (j *Journal) settleUntil(ctx context.Context) {
 			resume = time.Now().Add(pause - settleTick)
 			j.reportUnlessOver(ctx, err)
 		}
-		if j.crowded() || time.Since(tidied) > time.Second {
+		if j.crowded() || !busy && time.Since(tidied) > time.Second {
 			j.reportUnlessOver(ctx, j.tidy(ctx))
 			tidied = time.Now()
 		}
@@ -77,7 +77,7 @@ func (j *Journal) busy() bool {
 func (j *Journal) crowded() bool {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	return len(j.gone) >= goneBatch
+	return len(j.gone) >= goneMost
 }
 
 // settleDue settles entries until none is due or one fails, and returns how many it settled.

@@ -24,6 +24,7 @@ type Ticket struct {
 
 	// The journal's mutex guards the rest.
 	records []*record
+	spared  []*record // left out of it
 	bytes   int
 	direct  bool // one large entry, written to its key
 	urgent  bool
@@ -34,6 +35,14 @@ func failed(err error) *Ticket {
 	t := &Ticket{done: make(chan struct{}), err: err}
 	close(t.done)
 	return t
+}
+
+// Refused says why the entry was not taken; nil if it was.
+func (t *Ticket) Refused() error {
+	if t.journal == nil {
+		return t.err
+	}
+	return nil
 }
 
 // Wait returns nil once the entry is durable. While the store cannot be used it waits for it as long as ctx lasts; when the store
