@@ -31,6 +31,7 @@ type interpreter struct {
 	before  func(ctx workflow.Context) error                                      // called before each step; nil for none
 	done    map[string]schemas.StepRecord                                         // of an earlier part of the run, by path and id
 	yields  bool                                                                  // a failure that may pass ends the part, not the run
+	tried   string                                                                // a step of the run's chain that has failed once before
 }
 
 // newInterpreter prepares a run, or the rest of one.
@@ -223,6 +224,8 @@ func (i *interpreter) call(ctx workflow.Context, ps schemas.PlanStep, request sc
 	profile = profile.Within(ps.TimeoutMS)
 	if ps.Retry == schemas.RetryNone {
 		profile.Attempts = 1
+	} else if request.Path+ps.ID == i.tried && profile.Attempts > 1 {
+		profile.Attempts--
 	}
 	if local {
 		request.Local, request.First = true, i.run.First && workflow.GetInfo(ctx).GetCurrentHistoryLength() <= firstTask

@@ -99,7 +99,7 @@ func (l *lane) begin(runs int) (end func()) {
 // single carries out one run.
 func (l *lane) single(ctx workflow.Context, in schemas.RunRequest) (schemas.RunOutcome, error) {
 	defer l.begin(1)()
-	return l.run(ctx, in, workflow.Now(ctx))
+	return l.run(ctx, in, workflow.Now(ctx), "")
 }
 
 // express carries out one run: in one call if its steps follow one another, step by step otherwise, and from where that call did not get
@@ -107,7 +107,7 @@ func (l *lane) single(ctx workflow.Context, in schemas.RunRequest) (schemas.RunO
 func (l *lane) express(ctx workflow.Context, in schemas.RunRequest) (schemas.RunOutcome, error) {
 	start := workflow.Now(ctx)
 	if len(in.Done) > 0 || !in.Plan.Line() {
-		return l.run(ctx, in, start)
+		return l.run(ctx, in, start, "")
 	}
 	line, err := step.DoLocal(ctx, step.Line, schemas.RunLine, schemas.LineRequest{Run: in, MostMS: schemas.LaneMS}, "the whole run")
 	if line.Outcome != nil {
@@ -117,18 +117,19 @@ func (l *lane) express(ctx workflow.Context, in schemas.RunRequest) (schemas.Run
 		line = schemas.LineOutcome{}
 	}
 	in.Done = line.Steps
-	failed := line.Failed
-	switch {
-	case failed != nil && failed.Final:
+	switch failed := line.Failed; {
+	case failed == nil:
+		return l.run(ctx, in, start, "")
+	case failed.Final:
 		i := newInterpreter(in, step.Lane)
 		i.records = append(slices.Clone(line.Steps), schemas.StepRecord{ID: failed.Step, Kind: kindOf(in.Plan, failed.Step), Failure: &failed.Failure})
 		return i.conclude(ctx, nil, temporal.NewNonRetryableApplicationError(failed.Failure.Message, string(failed.Failure.Code), nil), true)
-	case failed != nil && failed.RetryAfterMS > 0:
-		if err := workflow.Sleep(ctx, min(time.Duration(failed.RetryAfterMS)*time.Millisecond, laneTime)); err != nil {
+	case failed.RetryAfterMS > 0:
+		if err := workflow.Sleep(ctx, min(time.Duration(failed.RetryAfterMS)*time.Millisecond, laneTime+time.Second)); err != nil {
 			return schemas.RunOutcome{}, err
 		}
 	}
-	return l.run(ctx, in, start)
+	return l.run(ctx, in, start, line.Failed.Step)
 }
 
 func kindOf(p schemas.Plan, id string) schemas.StepKind {
@@ -140,10 +141,11 @@ func kindOf(p schemas.Plan, id string) schemas.StepKind {
 	return ""
 }
 
-// run carries out one run step by step. Its error is the run's; the record of a failed run is kept as that of any other.
-func (l *lane) run(ctx workflow.Context, in schemas.RunRequest, start time.Time) (schemas.RunOutcome, error) {
+// run carries out one run step by step, of which one may have been tried already. Its error is the run's; the record of a failed run is kept as
+// that of any other.
+func (l *lane) run(ctx workflow.Context, in schemas.RunRequest, start time.Time, tried string) (schemas.RunOutcome, error) {
 	i := newInterpreter(in, step.Lane)
-	i.yields = true
+	i.yields, i.tried = true, tried
 	i.before = func(ctx workflow.Context) error {
 		if workflow.Now(ctx).Sub(start) > laneTime {
 			return errLong

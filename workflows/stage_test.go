@@ -24,12 +24,14 @@ type stage struct {
 	*testsuite.TestWorkflowEnvironment
 
 	step func(ctx context.Context, in schemas.StepRequest) (schemas.StepOutcome, error) // nil: the output names the step
+	line func(in schemas.LineRequest) (schemas.LineOutcome, error)                      // nil: the run comes to its end
 
 	mu      sync.Mutex
 	steps   []schemas.StepRequest // in the order in which they began
 	local   map[string]bool       // by path and step: whether its last call was a local activity
 	outputs []schemas.OutputRequest
 	records []schemas.RecordRequest
+	lines   []schemas.LineRequest
 	running int
 	most    int // of steps that ran at the same time
 }
@@ -41,6 +43,7 @@ func newStage(t *testing.T) *stage {
 	s := &stage{TestWorkflowEnvironment: suite.NewTestWorkflowEnvironment(), local: map[string]bool{}}
 	workflows.Register(s)
 	bind.Activity(s, schemas.RunStep, s.runStep)
+	bind.Activity(s, schemas.RunLine, s.runLine)
 	bind.Activity(s, schemas.RunOutput, s.runOutput)
 	bind.Activity(s, schemas.RecordRun, s.recordRun)
 	return s
@@ -67,6 +70,16 @@ func (s *stage) runStep(ctx context.Context, in schemas.StepRequest) (schemas.St
 	}
 	out.Detail = text(fmt.Sprintf("detail of %s%s, turn %d", in.Path, in.Step, in.Turn))
 	return out, nil
+}
+
+func (s *stage) runLine(_ context.Context, in schemas.LineRequest) (schemas.LineOutcome, error) {
+	s.mu.Lock()
+	s.lines = append(s.lines, in)
+	s.mu.Unlock()
+	if s.line != nil {
+		return s.line(in)
+	}
+	return schemas.LineOutcome{Outcome: &schemas.RunOutcome{RunID: in.Run.RunID, Output: text("line of " + in.Run.RunID)}}, nil
 }
 
 func (s *stage) runOutput(_ context.Context, in schemas.OutputRequest) (schemas.OutputOutcome, error) {

@@ -90,7 +90,8 @@ func TestRecordChains(t *testing.T) {
 	recordDecided(t, h, u)
 }
 
-// recordLane has one lane carry out a run, one that fails for good, and one that goes on as a workflow of its own.
+// recordLane has one lane carry out a run, one that fails for good, and one that goes on as a workflow of its own. The history Lane-runs is of
+// the time when each run was an update of its own, and is not recorded again.
 func recordLane(t *testing.T, h *house, u user) {
 	t.Helper()
 	u.chain(t, pair(), `{"word":"heron"}`, schemas.ExecutionLane)
@@ -100,7 +101,7 @@ func recordLane(t *testing.T, h *house, u user) {
 	h.models.handler.Fail(modeltest.Failure{}, modeltest.Failure{Status: 503}, modeltest.Failure{Status: 503}, modeltest.Failure{Status: 503})
 	promoted := u.chain(t, pair(), `{"word":"promoted"}`, schemas.ExecutionLane)
 	u.chain(t, pair(), `{"word":"egret"}`, schemas.ExecutionLane)
-	record(t, h, "Lane-runs", lanes(t, h)[0])
+	record(t, h, "Lane-batches", lanes(t, h)[0])
 	record(t, h, "Chain-promoted", schemas.RunWorkflowID("default", promoted.RunID))
 }
 
