@@ -109,6 +109,7 @@ func TestReplayFindsChanges(t *testing.T) {
 		}},
 		{"ChainPart-first.json.gz", func(r workflows.Registry) { alter(r, schemas.ChainPart, partThatEndsEarly) }},
 		{"Lane-runs.json.gz", func(r workflows.Registry) { alter(r, schemas.Lane, laneThatRecordsFirst) }},
+		{"Lane-batch1.json.gz", func(r workflows.Registry) { alter(r, schemas.Lane, laneThatRecordsFirst) }},
 	} {
 		t.Run(altered.fixture, func(t *testing.T) {
 			t.Parallel()
@@ -154,8 +155,10 @@ func TestRecordedHistoriesTellWhatTheyShould(t *testing.T) {
 			t.Errorf("%s has %d events of type %s, want %d", name, n, want.kind, want.times)
 		}
 	}
-	if n := count("Lane-runs", enumspb.EVENT_TYPE_START_CHILD_WORKFLOW_EXECUTION_INITIATED); n != 1 {
-		t.Errorf("Lane-runs promotes %d runs", n)
+	for _, name := range []string{"Lane-runs", "Lane-batch1"} {
+		if n := count(name, enumspb.EVENT_TYPE_START_CHILD_WORKFLOW_EXECUTION_INITIATED); n != 1 {
+			t.Errorf("%s promotes %d runs", name, n)
+		}
 	}
 	retried := false
 	for _, event := range readHistory(t, filepath.Join("testdata", "replay", "Ingest-recovered.json.gz")).GetEvents() {
@@ -219,6 +222,13 @@ func laneThatRecordsFirst(ctx workflow.Context, _ schemas.LaneRequest) (schemas.
 	err := step.Handle(ctx, schemas.LaneRun, func(ctx workflow.Context, in schemas.RunRequest) (schemas.RunOutcome, error) {
 		return step.DoLocal(ctx, step.Record, schemas.RecordRun, schemas.RecordRequest{Run: in}, "")
 	}, func(schemas.RunRequest) error { return nil })
+	if err != nil {
+		return schemas.LaneOutcome{}, err
+	}
+	err = step.Handle(ctx, schemas.LaneRuns, func(ctx workflow.Context, in schemas.LaneBatch) (schemas.LaneOutcomes, error) {
+		out, err := step.DoLocal(ctx, step.Record, schemas.RecordRun, schemas.RecordRequest{Run: in.Runs[0]}, "")
+		return schemas.LaneOutcomes{Outcomes: []schemas.RunOutcome{out}}, err
+	}, func(schemas.LaneBatch) error { return nil })
 	if err != nil {
 		return schemas.LaneOutcome{}, err
 	}

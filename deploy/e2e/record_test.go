@@ -3,6 +3,7 @@ package e2e
 import (
 	"compress/gzip"
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -101,7 +102,9 @@ func recordLane(t *testing.T, h *house, u user) {
 	h.models.handler.Fail(modeltest.Failure{}, modeltest.Failure{Status: 503}, modeltest.Failure{Status: 503}, modeltest.Failure{Status: 503})
 	promoted := u.chain(t, pair(), `{"word":"promoted"}`, schemas.ExecutionLane)
 	u.chain(t, pair(), `{"word":"egret"}`, schemas.ExecutionLane)
-	record(t, h, "Lane-batches", lanes(t, h)[0])
+	for i, lane := range lanes(t, h) { // the next run may find the lane of the one before still on its way back
+		record(t, h, fmt.Sprintf("Lane-batch%d", i), lane)
+	}
 	record(t, h, "Chain-promoted", schemas.RunWorkflowID("default", promoted.RunID))
 }
 
