@@ -2,12 +2,12 @@ package client
 
 import (
 	"context"
+	"crypto/rand"
 	"fmt"
 	"slices"
 	"sync"
 	"time"
 
-	"github.com/google/uuid"
 	enumspb "go.temporal.io/api/enums/v1"
 	"go.temporal.io/api/serviceerror"
 	"go.temporal.io/sdk/client"
@@ -79,6 +79,8 @@ func NewLanes(c Updater, queue string, process Process) *Lanes {
 // Run carries out a run in a lane and returns its result as soon as that is durable. Not ok when too many are under way, and nothing was
 // started then. A run that goes on as a workflow of its own says so in its outcome. The run goes on when the caller leaves. Errors: what the
 // run failed with, and those of [Coded].
+//
+//nolint:contextcheck,nolintlint // a batch has a context of its own: it outlives each of its callers
 func (l *Lanes) Run(ctx context.Context, in schemas.RunRequest) (out schemas.RunOutcome, ok bool, err error) {
 	r := &ride{in: in, done: make(chan struct{})}
 	if !l.admit() {
@@ -278,7 +280,7 @@ func (l *Lanes) update(ctx context.Context, lane int, batch []*ride) (out schema
 		in.Runs[i] = r.in
 	}
 	handle, err := l.temporal.UpdateWorkflow(ctx, client.UpdateWorkflowOptions{
-		WorkflowID: l.id(lane), UpdateID: uuid.NewString(), UpdateName: schemas.LaneRuns.Name(), Args: []any{in},
+		WorkflowID: l.id(lane), UpdateID: rand.Text(), UpdateName: schemas.LaneRuns.Name(), Args: []any{in},
 		WaitForStage: client.WorkflowUpdateStageCompleted,
 	})
 	if err != nil {
