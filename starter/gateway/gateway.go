@@ -161,6 +161,7 @@ func (g *Gateway) assemble(version string) http.Handler {
 	g.searchRoutes()
 	g.askRoutes()
 	g.runRoutes()
+	g.feedbackRoutes()
 	g.healthRoutes(mux)
 	g.schemaRoutes(mux)
 	tidy(g.api.OpenAPI())

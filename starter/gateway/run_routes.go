@@ -162,7 +162,9 @@ func (g *Gateway) showRun(ctx context.Context, in *runInput) (*runOutput, error)
 		}
 		run.Output = json.RawMessage(text)
 	}
-	return &runOutput{run}, nil
+	history, err := g.feedbackOn(ctx, tenant, exchange.RunID, time.UnixMilli(exchange.StartMS))
+	run.Feedback = rest.Current(history)
+	return &runOutput{run}, err
 }
 
 // unrecorded says what is known of a run without a record: it is under way, or was cut off before it could leave one.
