@@ -20,6 +20,7 @@ import (
 	"github.com/tenuto-dev/tenuto/schemas"
 	tenuto "github.com/tenuto-dev/tenuto/starter/client"
 	"github.com/tenuto-dev/tenuto/starter/gateway/pack"
+	"github.com/tenuto-dev/tenuto/starter/gateway/records"
 )
 
 // Deps are what a gateway works with. Temporal and Store are required.
@@ -55,6 +56,7 @@ type Gateway struct {
 	temporal client.Client
 	store    *blob.Store
 	journal  *journal.Journal
+	records  *records.Finder
 	lanes    Lanes // nil where no worker shares the process
 	instance string
 	inFlight inFlight
@@ -103,6 +105,7 @@ func New(deps Deps) (*Gateway, error) {
 	if deps.Worker {
 		g.lanes = tenuto.NewLanes(deps.Temporal, schemas.LaneQueue(g.instance))
 	}
+	g.records = &records.Finder{Store: g.store, Journal: g.journal, Now: g.now}
 	g.checks = append(g.ownChecks(), deps.Checks...)
 	g.handler = g.assemble(cmp.Or(deps.Version, "dev"))
 	return g, nil
