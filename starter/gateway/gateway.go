@@ -167,6 +167,7 @@ func (g *Gateway) assemble(version string) http.Handler {
 	g.feedbackRoutes()
 	g.healthRoutes(mux)
 	g.schemaRoutes(mux)
+	g.consoleRoutes(mux)
 	tidy(g.api.OpenAPI())
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		newProblem(http.StatusNotFound, schemas.NotFound, "there is no such route or method; /openapi.json lists all").

@@ -43,10 +43,9 @@ type day struct {
 	f         *Finder
 	prefix    string
 	start     time.Time
-	journaled []string    // names of records in journals, sorted
-	low, high string      // names between them are those of ids made on the day
-	from, to  time.Time   // what is asked for; zero is unbounded
-	page      []blob.Info // the first of the store
+	journaled []string  // names of records in journals, sorted
+	low, high string    // names between them are those of ids made on the day
+	from, to  time.Time // what is asked for; zero is unbounded
 }
 
 // backward yields the records of the day from a position on.

@@ -96,9 +96,9 @@ func (p place) journal(j *journal.Journal, e schemas.Exchange) {
 }
 
 // all follows the cursors to the end.
-func (p place) all(q records.Query, limit int) (ids []string, pages int) {
+func (p place) all(q records.Query, limit int) (ids []string) {
 	p.t.Helper()
-	for cursor := ""; ; pages++ {
+	for cursor := ""; ; {
 		page, err := p.Search(p.t.Context(), "default", q, cursor, limit)
 		if err != nil {
 			p.t.Fatal(err)
@@ -110,7 +110,7 @@ func (p place) all(q records.Query, limit int) (ids []string, pages int) {
 			p.t.Errorf("a page of %d", len(page.Records))
 		}
 		if cursor = page.Next; cursor == "" {
-			return ids, pages + 1
+			return ids
 		}
 	}
 }
@@ -129,7 +129,7 @@ func TestSearchIsByTimeAcrossDaysAndPlaces(t *testing.T) {
 		idOf(yesterday, 1), idOf(noon.Add(-40*24*time.Hour), 5),
 	}
 	for _, limit := range []int{1, 2, 3, 100} {
-		got, _ := p.all(records.Query{}, limit)
+		got := p.all(records.Query{}, limit)
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Errorf("pages of %d: %s", limit, diff)
 		}
@@ -230,7 +230,7 @@ func TestSearchOfALargeDay(t *testing.T) {
 	p.journal(p.Journal, run("journaled", noon))
 	named = append(named, "journaled")
 
-	got, _ := p.all(records.Query{}, 400)
+	got := p.all(records.Query{}, 400)
 	sorted := slices.Clone(got)
 	slices.Sort(sorted)
 	want := slices.Concat(ours, named)
