@@ -83,3 +83,12 @@ const KeyPrefix = "auth/keys/"
 
 // KeyRecord is the record of the API key with this id.
 func KeyRecord(id string) string { return KeyPrefix + id + ".json" }
+
+// ConsoleSecretKey is what the sessions of the console are signed with, on every gateway.
+const ConsoleSecretKey = "auth/console.json" //nolint:gosec // where it is, not what
+
+// EndedSessionPrefix is where sessions of the console are noted that were signed out before their time.
+const EndedSessionPrefix = "auth/ended/"
+
+// EndedSessionKey notes that the session with this id was signed out.
+func EndedSessionKey(id string) string { return EndedSessionPrefix + id + ".json" }

@@ -139,6 +139,21 @@ func RunPrefix(tenant string, day time.Time) string {
 	return TenantPrefix(tenant) + "runs/" + day.UTC().Format("2006/01/02") + "/"
 }
 
+// FeedbackDay is where the feedback is kept on runs that started on a day, in UTC, by run.
+func FeedbackDay(tenant string, day time.Time) string {
+	return TenantPrefix(tenant) + "feedback/" + day.UTC().Format("2006/01/02") + "/"
+}
+
+// FeedbackPrefix is where the feedback on a run is kept. The day is that of the run's start, as in its record.
+func FeedbackPrefix(tenant, run string, start time.Time) string {
+	return FeedbackDay(tenant, start) + run + "/"
+}
+
+// FeedbackKey is one piece of feedback on a run.
+func FeedbackKey(tenant, run string, start time.Time, id string) string {
+	return FeedbackPrefix(tenant, run, start) + id + ".json"
+}
+
 // RunStart is when the id of a run was made, for ids that are UUIDs of version 7 (RFC 9562, section 5.7).
 func RunStart(run string) (time.Time, bool) {
 	if len(run) != 36 || run[14] != '7' {

@@ -272,6 +272,8 @@ type Exchange struct {
 	Steps     []ExchangeStep  `json:"steps"`
 	Usage     Usage           `json:"usage"`
 	Cost      Cost            `json:"cost"`
+	Release   string          `json:"release,omitempty"` // that the run is pinned to; none of a chain that was sent along
+	Label     string          `json:"label,omitempty"`   // by which the caller named it
 }
 
 // ExchangeStep is a step in the record of a run.

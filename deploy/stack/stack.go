@@ -168,6 +168,7 @@ func (s *stack) announce(out io.Writer) {
 	fmt.Fprintf(out, "\nThe stack is up; its credentials are in %s.\n", filepath.Join(s.dir, credentialsFile))
 	if s.parts["gateway"] {
 		fmt.Fprintf(out, "  gateway              %s\n", s.keys.URL)
+		fmt.Fprintf(out, "  console              %s/console\n", s.keys.URL)
 	}
 	if s.parts["ui"] {
 		fmt.Fprintf(out, "  Temporal UI          http://%s\n", loopback(s.ports.UI))

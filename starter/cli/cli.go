@@ -36,6 +36,7 @@ type grammar struct {
 	Ask         askCommand         `cmd:"" help:"Answer a question from a collection, with citations."`
 	Run         runCommand         `cmd:"" help:"Run a chain of a project's folder, for development."`
 	Runs        runsCommand        `cmd:"" help:"List, show, cancel, continue and decide runs."`
+	Feedback    feedbackCommand    `cmd:"" help:"Judge a run that ended with a score, a label or a comment, now or weeks later; or list what was said of it."`
 	Collections collectionsCommand `cmd:"" help:"List, show and delete collections."`
 	Keys        keysCommand        `cmd:"" help:"Create, list and revoke API keys."`
 	Doctor      doctorCommand      `cmd:"" help:"Check every part and say what is wrong."`

@@ -88,6 +88,9 @@ func (c showRun) Run(s *session) error {
 	return s.print(found, func(w io.Writer) {
 		if found.Record != nil {
 			writeRecord(w, *found.Record, c.Full)
+			for _, f := range found.Feedback {
+				fmt.Fprintln(w, "feedback   "+feedbackText(f))
+			}
 			return
 		}
 		writeRunning(w, found)

@@ -21,6 +21,7 @@ import (
 	"github.com/tenuto-dev/tenuto/schemas"
 	tenuto "github.com/tenuto-dev/tenuto/starter/client"
 	"github.com/tenuto-dev/tenuto/starter/gateway/pack"
+	"github.com/tenuto-dev/tenuto/starter/gateway/records"
 )
 
 // Deps are what a gateway works with. Temporal and Store are required.
@@ -56,6 +57,7 @@ type Gateway struct {
 	temporal client.Client
 	store    *blob.Store
 	journal  *journal.Journal
+	records  *records.Finder
 	lanes    Lanes // nil where no worker shares the process
 	instance string
 	inFlight inFlight
@@ -104,6 +106,7 @@ func New(deps Deps) (*Gateway, error) {
 	if deps.Hub != nil {
 		g.lanes = tenuto.NewLanes(deps.Temporal, schemas.LaneQueue(g.instance), deps.Hub)
 	}
+	g.records = &records.Finder{Store: g.store, Journal: g.journal, Now: g.now}
 	g.checks = append(g.ownChecks(), deps.Checks...)
 	g.handler = g.assemble(cmp.Or(deps.Version, "dev"))
 	return g, nil
@@ -162,8 +165,10 @@ func (g *Gateway) assemble(version string) http.Handler {
 	g.searchRoutes()
 	g.askRoutes()
 	g.runRoutes()
+	g.feedbackRoutes()
 	g.healthRoutes(mux)
 	g.schemaRoutes(mux)
+	g.consoleRoutes(mux)
 	tidy(g.api.OpenAPI())
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		newProblem(http.StatusNotFound, schemas.NotFound, "there is no such route or method; /openapi.json lists all").

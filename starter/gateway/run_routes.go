@@ -135,22 +135,33 @@ func (g *Gateway) result(ctx context.Context, done finished) (*runResultOutput, 
 // showRun reads the record of a run that ended, and asks one that has not.
 func (g *Gateway) showRun(ctx context.Context, in *runInput) (*runOutput, error) {
 	tenant := caller(ctx).Tenant
-	exchange, ok, err := g.ended(ctx, tenant, in.ID, in.Start)
+	run, err := g.show(ctx, tenant, in.ID, in.Start)
+	if err != nil || run.Record == nil {
+		return &runOutput{run}, err
+	}
+	history, err := g.feedbackOn(ctx, tenant, run.RunID, time.UnixMilli(run.StartMS))
+	run.Feedback = rest.Current(history)
+	return &runOutput{run}, err
+}
+
+// show is what is known of a run, but for the feedback on it.
+func (g *Gateway) show(ctx context.Context, tenant, id string, startMS int64) (rest.Run, error) {
+	exchange, ok, err := g.ended(ctx, tenant, id, startMS)
 	if err != nil {
-		return nil, err
+		return rest.Run{}, err
 	}
 	if !ok {
-		run, err := g.unrecorded(ctx, tenant, in.ID)
+		run, err := g.unrecorded(ctx, tenant, id)
 		if err == nil && run.Status == rest.RunRunning {
-			return &runOutput{run}, nil
+			return run, nil
 		}
 		var late error
-		if exchange, ok, late = g.ended(ctx, tenant, in.ID, in.Start); late != nil || !ok { // it may have ended meanwhile
-			return &runOutput{run}, err
+		if exchange, ok, late = g.ended(ctx, tenant, id, startMS); late != nil || !ok { // it may have ended meanwhile
+			return run, err
 		}
 	}
 	run := rest.Run{
-		RunID: in.ID, Chain: exchange.Chain, StartMS: exchange.StartMS, Status: rest.RunStatus(exchange.Status), Record: &exchange, Output: exchange.Output,
+		RunID: id, Chain: exchange.Chain, StartMS: exchange.StartMS, Status: rest.RunStatus(exchange.Status), Record: &exchange, Output: exchange.Output,
 	}
 	if exchange.Failure != nil {
 		run.Failure = &rest.Failure{Code: exchange.Failure.Code, Message: exchange.Failure.Message}
@@ -158,11 +169,11 @@ func (g *Gateway) showRun(ctx context.Context, in *runInput) (*runOutput, error)
 	if !exchange.OutputRef.IsZero() {
 		text, err := blob.Text(ctx, g.store, schemas.Content{Ref: exchange.OutputRef})
 		if err != nil {
-			return nil, err
+			return run, err
 		}
 		run.Output = json.RawMessage(text)
 	}
-	return &runOutput{run}, nil
+	return run, nil
 }
 
 // unrecorded says what is known of a run without a record: it is under way, or was cut off before it could leave one.

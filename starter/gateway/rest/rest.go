@@ -234,6 +234,7 @@ type Run struct {
 	Waiting  []Waiting            `json:"waiting,omitempty" doc:"What holds it up, while it runs."`
 	Output   json.RawMessage      `json:"output,omitempty"`
 	Failure  *Failure             `json:"failure,omitempty"`
+	Feedback []schemas.Feedback   `json:"feedback,omitempty" doc:"What counts of the feedback on it: the latest of each author and name. Absent is no feedback, which is not bad feedback."`
 }
 
 // RunSummary is a run in a list.

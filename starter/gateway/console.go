@@ -1,0 +1,52 @@
+package gateway
+
+import (
+	"context"
+	"net/http"
+	"time"
+
+	"github.com/tenuto-dev/tenuto/schemas"
+	"github.com/tenuto-dev/tenuto/starter/console"
+	"github.com/tenuto-dev/tenuto/starter/gateway/records"
+	"github.com/tenuto-dev/tenuto/starter/gateway/rest"
+)
+
+// consoleRoutes serves the pages for people. They are no part of the API, and its description does not have them.
+func (g *Gateway) consoleRoutes(mux *http.ServeMux) {
+	pages := console.New(console.Deps{
+		Runs: consoleRuns{g}, Keys: consoleKeys{g.keys}, Store: g.store, Roles: services, Now: g.now, Logger: g.log,
+	})
+	mux.Handle("/console", pages)
+	mux.Handle("/console/", pages)
+}
+
+// consoleRuns finds runs for the console.
+type consoleRuns struct{ gateway *Gateway }
+
+// Search implements console.Runs.
+func (c consoleRuns) Search(ctx context.Context, tenant string, q records.Query, cursor string, limit int) (records.Page, error) {
+	return c.gateway.records.Search(ctx, tenant, q, cursor, limit)
+}
+
+// Show implements console.Runs.
+func (c consoleRuns) Show(ctx context.Context, tenant, run string, startMS int64) (rest.Run, error) {
+	return c.gateway.show(ctx, tenant, run, startMS)
+}
+
+// Feedback implements console.Runs.
+func (c consoleRuns) Feedback(ctx context.Context, tenant, run string, start time.Time) ([]schemas.Feedback, error) {
+	return c.gateway.feedbackOn(ctx, tenant, run, start)
+}
+
+// consoleKeys finds API keys for the console.
+type consoleKeys struct{ ring *keyring }
+
+// Open implements console.Keys.
+func (c consoleKeys) Open(ctx context.Context, token string) (schemas.APIKey, error) {
+	return c.ring.authenticate(ctx, http.Header{"Authorization": {"Bearer " + token}})
+}
+
+// Find implements console.Keys.
+func (c consoleKeys) Find(ctx context.Context, id string) (schemas.APIKey, error) {
+	return c.ring.find(ctx, id)
+}
