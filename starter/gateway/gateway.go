@@ -17,6 +17,7 @@ import (
 
 	"github.com/tenuto-dev/tenuto/activities/provider/blob"
 	"github.com/tenuto-dev/tenuto/activities/provider/blob/journal"
+	"github.com/tenuto-dev/tenuto/activities/provider/blob/registry"
 	"github.com/tenuto-dev/tenuto/activities/provider/hub"
 	"github.com/tenuto-dev/tenuto/schemas"
 	tenuto "github.com/tenuto-dev/tenuto/starter/client"
@@ -60,6 +61,7 @@ type Gateway struct {
 	instance string
 	inFlight inFlight
 	bundles  bundles
+	registry *registry.Registry
 	defaults Defaults
 	checks   []Check
 	log      *zap.Logger
@@ -90,7 +92,8 @@ func New(deps Deps) (*Gateway, error) {
 	}
 	g := &Gateway{
 		temporal: deps.Temporal, store: deps.Store, now: deps.Now, keys: keys,
-		journal: deps.Journal, instance: cmp.Or(deps.Instance, newID()),
+		registry: registry.New(deps.Store, deps.Now),
+		journal:  deps.Journal, instance: cmp.Or(deps.Instance, newID()),
 		defaults: Defaults{
 			Embedder: cmp.Or(deps.Defaults.Embedder, "local/lexical"),
 			Model:    cmp.Or(deps.Defaults.Model, "local/extractive"),
@@ -162,6 +165,8 @@ func (g *Gateway) assemble(version string) http.Handler {
 	g.searchRoutes()
 	g.askRoutes()
 	g.runRoutes()
+	g.releaseRoutes()
+	g.labelRoutes()
 	g.healthRoutes(mux)
 	g.schemaRoutes(mux)
 	tidy(g.api.OpenAPI())

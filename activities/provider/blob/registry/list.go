@@ -1,9 +1,13 @@
 package registry
 
 import (
+	"cmp"
 	"context"
 	"iter"
+	"slices"
 	"strings"
+
+	"golang.org/x/sync/errgroup"
 
 	"github.com/tenuto-dev/tenuto/schemas"
 )
@@ -49,4 +53,76 @@ func (r *Registry) below(ctx context.Context, prefix string) ([]string, error) {
 		names = append(names, name)
 		after = prefix + name + "0"
 	}
+}
+
+// recordsAtOnce is how many records are read at the same time.
+const recordsAtOnce = 16
+
+// Records reads the releases of a chain, or of all chains if chain is empty, the latest first. A record is read once for as long as the
+// registry remembers it.
+func (r *Registry) Records(ctx context.Context, tenant, chain string) ([]schemas.Release, error) {
+	var keys []schemas.Release
+	for key, err := range r.All(ctx, tenant, chain) {
+		if err != nil {
+			return nil, err
+		}
+		keys = append(keys, key)
+	}
+	records := make([]schemas.Release, len(keys))
+	group, reading := errgroup.WithContext(ctx)
+	group.SetLimit(recordsAtOnce)
+	for i, key := range keys {
+		group.Go(func() (err error) {
+			records[i], err = r.record(reading, tenant, key)
+			return err
+		})
+	}
+	if err := group.Wait(); err != nil {
+		return nil, err
+	}
+	slices.SortFunc(records, func(a, b schemas.Release) int {
+		return cmp.Or(cmp.Compare(b.CreatedMS, a.CreatedMS), cmp.Compare(a.Chain, b.Chain), cmp.Compare(a.Hash, b.Hash))
+	})
+	return records, nil
+}
+
+func (r *Registry) record(ctx context.Context, tenant string, name schemas.Release) (schemas.Release, error) {
+	key := schemas.ReleaseKey(tenant, name.Chain, name.Hash)
+	r.mu.Lock()
+	kept, ok := r.records[key]
+	r.mu.Unlock()
+	if ok {
+		return kept, nil
+	}
+	record, err := r.Get(ctx, tenant, name.Chain, name.Hash)
+	if err != nil {
+		return record, err
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if len(r.records) >= recordsKept {
+		clear(r.records)
+	}
+	r.records[key] = record
+	return record, nil
+}
+
+// Recalls reads the marks of a chain's recalled releases, or of all chains if chain is empty, by hash.
+func (r *Registry) Recalls(ctx context.Context, tenant, chain string) (map[string]schemas.Recall, error) {
+	marks := map[string]schemas.Recall{}
+	root := schemas.RecallPrefix(tenant, "")
+	for info, err := range r.store.All(ctx, schemas.RecallPrefix(tenant, chain)) {
+		if err != nil {
+			return nil, err
+		}
+		name, hash, _ := strings.Cut(strings.TrimSuffix(strings.TrimPrefix(info.Key, root), ".json"), "/")
+		mark, err := r.Recalled(ctx, tenant, name, hash)
+		if err != nil {
+			return nil, err
+		}
+		if mark != nil {
+			marks[hash] = *mark
+		}
+	}
+	return marks, nil
 }

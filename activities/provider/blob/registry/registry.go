@@ -23,6 +23,7 @@ const MaxBundle = 4 << 20
 // Bounds of what a registry remembers.
 const (
 	releasesKept = 256
+	recordsKept  = 10_000
 	labelsKept   = 10_000
 )
 
@@ -33,6 +34,7 @@ type Registry struct {
 
 	mu       sync.Mutex
 	releases map[string]*Loaded            // by key of the record
+	records  map[string]schemas.Release    // likewise
 	tips     map[string]schemas.LabelEvent // the last known entry of a label's history, by its prefix
 	labels   sharedReads[schemas.LabelEvent]
 	recalls  sharedReads[*schemas.Recall]
@@ -40,7 +42,7 @@ type Registry struct {
 
 // New makes a registry over a store.
 func New(store *blob.Store, now func() time.Time) *Registry {
-	return &Registry{store: store, now: now, releases: map[string]*Loaded{}, tips: map[string]schemas.LabelEvent{}}
+	return &Registry{store: store, now: now, releases: map[string]*Loaded{}, records: map[string]schemas.Release{}, tips: map[string]schemas.LabelEvent{}}
 }
 
 // Loaded is a release with its bundle. It is not changed.
