@@ -211,20 +211,59 @@ func LabelEventNumber(key string) int {
 	return labelEvents - n
 }
 
-// ReleasedRunPrefix is where the list of the runs on a release lives that started on a day, in UTC.
-func ReleasedRunPrefix(tenant, hash string, day time.Time) string {
-	return ReleasedRunsPrefix(tenant, hash) + day.UTC().Format("2006/01/02") + "/"
+// ReleasedRunOf is what the list of a release's runs has of a run.
+func ReleasedRunOf(e Exchange) ReleasedRun {
+	return ReleasedRun{
+		RunID: e.RunID, Chain: e.Chain, Release: e.Release, Label: e.Label, Status: e.Status, StartMS: e.StartMS, TookMS: e.TookMS, Lane: e.Lane,
+		Steps: len(e.Steps), Usage: e.Usage, Cost: e.Cost, Failure: e.Failure, Key: e.Key, Metadata: e.Metadata,
+	}
 }
 
-// ReleasedRunsPrefix is where the list of the runs on a release lives.
-func ReleasedRunsPrefix(tenant, hash string) string {
+// The memo fields of a run on a release that is a workflow of its own.
+const (
+	MemoLabel = "label"
+	MemoKey   = "key"
+)
+
+// Memo is what is noted with the workflow of a run on a release, for people who must know of it before it has left a record; nil for
+// any other run.
+func (r RunRequest) Memo() map[string]string {
+	if r.Release == "" {
+		return nil
+	}
+	return map[string]string{MemoLabel: r.Label, MemoKey: r.Key}
+}
+
+// Life is the sign of life of a process, and what it has in its lanes.
+type Life struct {
+	Lanes []LaneRunning `json:"lanes,omitempty"`
+}
+
+// LaneRunning is a run on a release in a lane of a process.
+type LaneRunning struct {
+	Tenant  string `json:"tenant"`
+	RunID   string `json:"run_id"`
+	Chain   string `json:"chain"`
+	Release string `json:"release"`
+	Label   string `json:"label,omitempty"`
+	StartMS int64  `json:"start_ms"`
+	Key     string `json:"key,omitempty"`
+}
+
+// ReleasedPrefix is where the list of the runs on a release lives, the latest first.
+func ReleasedPrefix(tenant, hash string) string {
 	return TenantPrefix(tenant) + "released/" + hash + "/"
 }
 
-// ReleasedRunKey is a run in the list of its release.
+// ReleasedRunKey is a run in the list of its release. Days and times count backwards, so that a list begins with the run that started last.
 func ReleasedRunKey(tenant, hash, run string, start time.Time) string {
-	return ReleasedRunPrefix(tenant, hash, start) + run + ".json"
+	start = start.UTC()
+	day := 99_991_231 - (start.Year()*10_000 + int(start.Month())*100 + start.Day())
+	return fmt.Sprintf("%s%08d/%013d-%s.json", ReleasedPrefix(tenant, hash), day, lastMS-start.UnixMilli(), run)
 }
+
+// lastMS is the last millisecond that has 13 digits, in the year 2286.
+const lastMS = 9_999_999_999_999
 
 // Recall is the mark of a release that was recalled, and what was last asked to become of the runs on it.
 type Recall struct {

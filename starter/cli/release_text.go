@@ -116,3 +116,27 @@ func setting(value json.RawMessage) string {
 	}
 	return brief(string(value))
 }
+
+// writePin says which release a run was pinned to, for whom, and which run it stands for or is stood for by.
+func writePin(w io.Writer, e schemas.Exchange) {
+	if e.Release == "" {
+		return
+	}
+	by := ""
+	if e.Label != "" {
+		by = ", by label " + e.Label
+	}
+	fmt.Fprintf(w, "release    %s%s\n", e.Release, by)
+	if e.Key != "" {
+		fmt.Fprintf(w, "key        %s\n", e.Key)
+	}
+	for _, name := range slices.Sorted(maps.Keys(e.Metadata)) {
+		fmt.Fprintf(w, "metadata   %s: %s\n", name, brief(e.Metadata[name]))
+	}
+	if e.RerunOf != "" {
+		fmt.Fprintf(w, "instead of %s, whose release was recalled\n", e.RerunOf)
+	}
+	if e.RerunAs != "" {
+		fmt.Fprintf(w, "rerun as   %s: the release was recalled\n", e.RerunAs)
+	}
+}

@@ -62,6 +62,7 @@ type Gateway struct {
 	inFlight inFlight
 	bundles  bundles
 	registry *registry.Registry
+	underway underway
 	defaults Defaults
 	checks   []Check
 	log      *zap.Logger
@@ -165,6 +166,7 @@ func (g *Gateway) assemble(version string) http.Handler {
 	g.searchRoutes()
 	g.askRoutes()
 	g.runRoutes()
+	g.chainRunRoutes()
 	g.releaseRoutes()
 	g.labelRoutes()
 	g.healthRoutes(mux)

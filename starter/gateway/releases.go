@@ -164,23 +164,27 @@ func (p *pointers) to(ctx context.Context, release schemas.Release) ([]string, e
 	return found[release.Hash], nil
 }
 
-// namedRelease finds a release by its hash, the beginning of it, or a chain with a label.
+// namedRecord finds the record of a release by its hash, the beginning of it, or a chain with a label.
+func (g *Gateway) namedRecord(ctx context.Context, tenant, name string) (schemas.Release, error) {
+	if !strings.Contains(name, "@") {
+		return g.registry.Find(ctx, tenant, name)
+	}
+	chain, label, err := schemas.CutLabel(name)
+	if err != nil {
+		return schemas.Release{}, err
+	}
+	hash, err := g.registry.Target(ctx, registry.LabelName{Tenant: tenant, Chain: chain, Label: label})
+	if err != nil {
+		return schemas.Release{}, err
+	}
+	return g.registry.Get(ctx, tenant, chain, hash)
+}
+
+// namedRelease is namedRecord with the release's content.
 func (g *Gateway) namedRelease(ctx context.Context, tenant, name string) (*registry.Loaded, error) {
-	var release schemas.Release
-	if strings.Contains(name, "@") {
-		chain, label, err := schemas.CutLabel(name)
-		if err != nil {
-			return nil, err
-		}
-		release.Chain = chain
-		if release.Hash, err = g.registry.Target(ctx, registry.LabelName{Tenant: tenant, Chain: chain, Label: label}); err != nil {
-			return nil, err
-		}
-	} else {
-		var err error
-		if release, err = g.registry.Find(ctx, tenant, name); err != nil {
-			return nil, err
-		}
+	release, err := g.namedRecord(ctx, tenant, name)
+	if err != nil {
+		return nil, err
 	}
 	return g.registry.Load(ctx, tenant, release.Chain, release.Hash)
 }

@@ -14,6 +14,9 @@ import (
 
 // listRuns reads the records of runs, day by day backwards, and within a day by falling id: ids of ours grow with time.
 func (g *Gateway) listRuns(ctx context.Context, in *runsInput) (*runsOutput, error) {
+	if in.Release != "" || in.Label != "" {
+		return g.listReleased(ctx, in)
+	}
 	day, before, err := g.runsFrom(in.Cursor)
 	if err != nil {
 		return nil, err
@@ -107,8 +110,5 @@ func (g *Gateway) summary(ctx context.Context, tenant, key string) (rest.RunSumm
 	if err != nil || !ok || json.Unmarshal(data, &e) != nil {
 		return rest.RunSummary{}, false
 	}
-	return rest.RunSummary{
-		RunID: e.RunID, Chain: e.Chain, Status: rest.RunStatus(e.Status), StartMS: e.StartMS, TookMS: e.TookMS, Lane: e.Lane,
-		Steps: len(e.Steps), Usage: e.Usage, Cost: e.Cost, Failure: e.Failure,
-	}, true
+	return summaryOf(schemas.ReleasedRunOf(e)), true
 }
