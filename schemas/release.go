@@ -39,6 +39,8 @@ type LabelEvent struct {
 	Before    string         `json:"before,omitempty"`    // that it pointed to before
 	Back      int            `json:"back,omitempty"`      // number of the entry to whose release an undo goes; 0 where there is no way back
 	Protected bool           `json:"protected,omitempty"` // a move needs a second person
+	Recalled  bool           `json:"recalled,omitempty"`  // the release was: no run starts by the label
+	Recall    string         `json:"recall,omitempty"`    // of a recall: the release that was recalled, which need not be the label's
 	Proposal  *LabelProposal `json:"proposal,omitempty"`  // that waits for a second person
 	Decided   *LabelProposal `json:"decided,omitempty"`   // that this entry approved or rejected
 }
@@ -55,6 +57,7 @@ const (
 	LabelReject    LabelEventKind = "reject"
 	LabelProtect   LabelEventKind = "protect"
 	LabelUnprotect LabelEventKind = "unprotect"
+	LabelRecall    LabelEventKind = "recall" // a release of the chain was recalled
 )
 
 // LabelProposal is a move of a protected label that waits for a second person.
@@ -199,6 +202,11 @@ const labelEvents = 10_000_000_000
 // the label stands.
 func LabelEventKey(tenant, chain, label string, number int) string {
 	return fmt.Sprintf("%s%010d.json", LabelPrefix(tenant, chain, label), labelEvents-number)
+}
+
+// LabelOpenKey says that a label is about to be set for the first time. It sorts behind the entries.
+func LabelOpenKey(tenant, chain, label string) string {
+	return LabelPrefix(tenant, chain, label) + "open.json"
 }
 
 // LabelEventNumber is the number of the entry at a key; 0 for another key.

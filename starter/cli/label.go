@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"strings"
 
 	"github.com/tenuto-dev/tenuto/schemas"
 	"github.com/tenuto-dev/tenuto/starter/gateway/rest"
@@ -97,6 +98,9 @@ func labelLine(l rest.Label) string {
 	if l.Protected {
 		line += ", protected"
 	}
+	if l.Recalled {
+		line += ", recalled: no run starts by it"
+	}
 	if p := l.Proposal; p != nil {
 		line += fmt.Sprintf("\nproposal %d of %s: %s%s; a second person approves it with \"tenuto label approve %s\"", p.Number, who(p.By), p.Release, because(p.Why), name)
 	}
@@ -169,13 +173,17 @@ func (c listLabels) Run(s *session) error {
 }
 
 func labelState(l rest.Label) string {
-	switch {
-	case l.Proposal != nil:
-		return fmt.Sprintf("protected, proposal %d waits", l.Proposal.Number)
-	case l.Protected:
-		return "protected"
+	var state []string
+	if l.Recalled {
+		state = append(state, "recalled")
 	}
-	return ""
+	if l.Protected {
+		state = append(state, "protected")
+	}
+	if l.Proposal != nil {
+		state = append(state, fmt.Sprintf("proposal %d waits", l.Proposal.Number))
+	}
+	return strings.Join(state, ", ")
 }
 
 // labelEntry is an entry with the label that it is of.
@@ -238,6 +246,8 @@ func entryText(e rest.LabelEntry) string {
 		return "protected"
 	case schemas.LabelUnprotect:
 		return "protected no more"
+	case schemas.LabelRecall:
+		return "release " + schemas.ShortRelease(e.Recall) + " was recalled"
 	}
 	return string(e.Kind)
 }

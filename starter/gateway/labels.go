@@ -84,7 +84,7 @@ func labelOf(ctx context.Context, chain, label string) registry.LabelName {
 func labelStands(name registry.LabelName, tip schemas.LabelEvent) rest.Label {
 	return rest.Label{
 		Chain: name.Chain, Label: name.Label, Release: tip.Release, Number: tip.Number, ChangedAt: time.UnixMilli(tip.AtMS).UTC(),
-		By: tip.By, Why: tip.Why, Protected: tip.Protected, Proposal: proposalOf(tip.Proposal),
+		By: tip.By, Why: tip.Why, Protected: tip.Protected, Recalled: tip.Recalled, Proposal: proposalOf(tip.Proposal),
 	}
 }
 
@@ -170,7 +170,7 @@ func (g *Gateway) labelHistory(ctx context.Context, in *labelHistoryInput) (*pag
 func entryOf(e schemas.LabelEvent) rest.LabelEntry {
 	entry := rest.LabelEntry{
 		Number: e.Number, Kind: e.Kind, At: time.UnixMilli(e.AtMS).UTC(), By: e.By, Why: e.Why, Release: e.Release, Before: e.Before,
-		Protected: e.Protected, Decided: proposalOf(e.Decided),
+		Protected: e.Protected, Recall: e.Recall, Decided: proposalOf(e.Decided),
 	}
 	if e.Kind == schemas.LabelPropose {
 		entry.Proposal = proposalOf(e.Proposal)

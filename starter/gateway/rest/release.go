@@ -94,6 +94,7 @@ type Label struct {
 	By        schemas.Actor  `json:"by"`
 	Why       string         `json:"why,omitempty"`
 	Protected bool           `json:"protected,omitempty" doc:"Moves need a second person."`
+	Recalled  bool           `json:"recalled,omitempty" doc:"The release was recalled: no run starts by the label."`
 	Proposal  *LabelProposal `json:"proposal,omitempty" doc:"A move that waits for a second person."`
 }
 
@@ -110,13 +111,14 @@ type LabelProposal struct {
 // LabelEntry is one entry of a label's history.
 type LabelEntry struct {
 	Number    int                    `json:"number"`
-	Kind      schemas.LabelEventKind `json:"kind" enum:"set,undo,propose,approve,reject,protect,unprotect"`
+	Kind      schemas.LabelEventKind `json:"kind" enum:"set,undo,propose,approve,reject,protect,unprotect,recall"`
 	At        time.Time              `json:"at"`
 	By        schemas.Actor          `json:"by"`
 	Why       string                 `json:"why,omitempty"`
 	Release   string                 `json:"release,omitempty" doc:"That the label points to from then on."`
 	Before    string                 `json:"before,omitempty" doc:"That it pointed to before."`
 	Protected bool                   `json:"protected,omitempty"`
+	Recall    string                 `json:"recall,omitempty" doc:"Of recall: the release of the chain that was recalled."`
 	Proposal  *LabelProposal         `json:"proposal,omitempty" doc:"Of propose: what was proposed."`
 	Decided   *LabelProposal         `json:"decided,omitempty" doc:"Of approve and reject: the proposal."`
 }

@@ -30,6 +30,8 @@ func (n LabelName) key(number int) string {
 	return schemas.LabelEventKey(n.Tenant, n.Chain, n.Label, number)
 }
 
+func (n LabelName) openKey() string { return schemas.LabelOpenKey(n.Tenant, n.Chain, n.Label) }
+
 // Label says how a label stands, by a read that begins after the call: the last entry of its history. The entry is zero for a label that
 // was never set. Errors: invalid, those of the store.
 func (r *Registry) Label(ctx context.Context, name LabelName) (schemas.LabelEvent, error) {
@@ -65,7 +67,7 @@ func (r *Registry) readTip(ctx context.Context, name LabelName) (schemas.LabelEv
 // listTip lists the history, which begins with the last entry.
 func (r *Registry) listTip(ctx context.Context, name LabelName) (schemas.LabelEvent, error) {
 	page, err := r.store.List(ctx, name.prefix(), "", 1)
-	if err != nil || len(page) == 0 {
+	if err != nil || len(page) == 0 || page[0].Key == name.openKey() {
 		return schemas.LabelEvent{}, err
 	}
 	tip, err := r.entry(ctx, name, schemas.LabelEventNumber(page[0].Key))
@@ -139,9 +141,14 @@ func (r *Registry) History(ctx context.Context, name LabelName, before, limit in
 // the store.
 func (r *Registry) Target(ctx context.Context, name LabelName) (string, error) {
 	tip, err := r.Label(ctx, name)
-	switch {
-	case err != nil:
+	if err != nil {
 		return "", err
+	}
+	return target(name, tip)
+}
+
+func target(name LabelName, tip schemas.LabelEvent) (string, error) {
+	switch {
 	case tip.Number == 0:
 		return "", neverSet(name)
 	case tip.Release == "":

@@ -35,6 +35,11 @@ func (r *Registry) Move(ctx context.Context, m Move) (schemas.LabelEvent, error)
 	if err := expected(tip, m); err != nil {
 		return tip, err
 	}
+	if tip.Number == 0 { // a recall that does not see the label yet is seen by what follows
+		if err := r.store.Put(ctx, m.Name.openKey(), nil); err != nil {
+			return tip, err
+		}
+	}
 	next, err := r.moved(ctx, m.Name, tip, m.Release, m.Undo)
 	if err != nil {
 		return tip, err
@@ -62,7 +67,7 @@ func repeated(tip schemas.LabelEvent, m Move) bool {
 		return m.Undo && before == m.Expect
 	case schemas.LabelPropose:
 		return tip.Proposal.Undo == m.Undo && (m.Undo || tip.Proposal.Release == m.Release) && expectation(tip.Release) == m.Expect
-	case schemas.LabelApprove, schemas.LabelReject, schemas.LabelProtect, schemas.LabelUnprotect:
+	case schemas.LabelApprove, schemas.LabelReject, schemas.LabelProtect, schemas.LabelUnprotect, schemas.LabelRecall:
 	}
 	return false
 }
@@ -118,10 +123,10 @@ func (r *Registry) servable(ctx context.Context, name LabelName, release string)
 
 // proposed makes a proposal of a move. It takes the place of one that waits.
 func proposed(tip, next schemas.LabelEvent, m Move) schemas.LabelEvent {
-	return schemas.LabelEvent{
-		Kind: schemas.LabelPropose, By: m.By, Why: m.Why, Release: tip.Release, Before: tip.Release, Back: tip.Back, Protected: true,
-		Proposal: &schemas.LabelProposal{Number: tip.Number + 1, Release: next.Release, Undo: m.Undo, By: m.By, Why: m.Why},
-	}
+	proposal := stays(tip, schemas.LabelPropose)
+	proposal.By, proposal.Why = m.By, m.Why
+	proposal.Proposal = &schemas.LabelProposal{Number: tip.Number + 1, Release: next.Release, Undo: m.Undo, By: m.By, Why: m.Why}
+	return proposal
 }
 
 // enter writes the entry that follows tip. Error: conflict where somebody else has written one.
@@ -186,7 +191,7 @@ func (r *Registry) Decide(ctx context.Context, d Decision) (schemas.LabelEvent, 
 
 // stays is an entry that leaves the label where it points.
 func stays(tip schemas.LabelEvent, kind schemas.LabelEventKind) schemas.LabelEvent {
-	return schemas.LabelEvent{Kind: kind, Release: tip.Release, Before: tip.Release, Back: tip.Back, Protected: tip.Protected}
+	return schemas.LabelEvent{Kind: kind, Release: tip.Release, Before: tip.Release, Back: tip.Back, Protected: tip.Protected, Recalled: tip.Recalled}
 }
 
 // Protect says whether moves of a label need a second person. A proposal that waits is dropped when they no longer do. Errors: conflict,

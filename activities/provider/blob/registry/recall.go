@@ -7,8 +7,12 @@ import (
 	"github.com/tenuto-dev/tenuto/schemas"
 )
 
-// Recall marks a release, so that no run starts on it from now on. A repeated recall says what is to become of the runs now. Errors: those
-// of Get.
+// Recall marks a release, so that no run starts on it once this has returned: neither by its hash nor by a label. A repeated recall says what
+// is to become of the runs now. Errors: those of Get.
+//
+// A run by label looks at the label's history only. So every label of the chain gets an entry that says so, after the mark. Whoever moves a
+// label reads its history first, then looks for a mark, and then writes the next entry: where that is written before the entry of the
+// recall, the entry finds where the label points; where it comes after, there is another entry of that number.
 func (r *Registry) Recall(ctx context.Context, tenant string, recall schemas.Recall) error {
 	if _, err := r.Get(ctx, tenant, recall.Chain, recall.Release); err != nil {
 		return err
@@ -17,7 +21,38 @@ func (r *Registry) Recall(ctx context.Context, tenant string, recall schemas.Rec
 	if err != nil {
 		return err
 	}
-	return r.store.Put(ctx, schemas.RecallKey(tenant, recall.Chain, recall.Release), data)
+	if err := r.store.Put(ctx, schemas.RecallKey(tenant, recall.Chain, recall.Release), data); err != nil {
+		return err
+	}
+	names, err := r.Labels(ctx, tenant, recall.Chain)
+	if err != nil {
+		return err
+	}
+	for _, name := range names {
+		if err := r.tell(ctx, LabelName{tenant, recall.Chain, name}, recall); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// tell enters the recall into the history of a label, however often somebody else is faster.
+func (r *Registry) tell(ctx context.Context, name LabelName, recall schemas.Recall) error {
+	for {
+		tip, err := r.Label(ctx, name)
+		if err != nil {
+			return err
+		}
+		if tip.Kind == schemas.LabelRecall && tip.Recall == recall.Release {
+			return nil
+		}
+		next := stays(tip, schemas.LabelRecall)
+		next.By, next.Why, next.Recall, next.Proposal = recall.By, recall.Why, recall.Release, tip.Proposal
+		next.Recalled = tip.Recalled || tip.Release == recall.Release
+		if _, err = r.enter(ctx, name, tip, next); schemas.CodeOf(err) != schemas.Conflict || err == nil {
+			return err
+		}
+	}
 }
 
 // Recalled returns the mark of a recalled release, by a read that begins after the call; nil for one that was not. Errors: those of the store.
@@ -53,30 +88,21 @@ func (r *Registry) CheckRecalled(ctx context.Context, tenant, chain, hash string
 		schemas.ShortRelease(hash), chain, why)
 }
 
-// Resolve is the release that a run by label starts on now: what the label points to, unless that was recalled. Both are read at the same
-// time where it is known what the label pointed to. Errors: those of Target, CheckRecalled and Load.
+// Resolve is the release that a run by label starts on now: what the label points to, unless that was recalled. Where the label was looked
+// at before, it costs one question about one key. Errors: those of Target, refused for a recalled release, those of Load.
 func (r *Registry) Resolve(ctx context.Context, name LabelName) (*Loaded, error) {
-	if err := name.check(); err != nil {
-		return nil, err
-	}
-	r.mu.Lock()
-	likely := r.tips[name.prefix()].Release
-	r.mu.Unlock()
-	early := make(chan error, 1)
-	if likely != "" {
-		go func() { early <- r.CheckRecalled(ctx, name.Tenant, name.Chain, likely) }()
-	}
-	hash, err := r.Target(ctx, name)
+	tip, err := r.Label(ctx, name)
 	if err != nil {
 		return nil, err
 	}
-	if hash == likely {
-		err = <-early
-	} else {
-		err = r.CheckRecalled(ctx, name.Tenant, name.Chain, hash)
-	}
+	hash, err := target(name, tip)
 	if err != nil {
 		return nil, err
+	}
+	if tip.Recalled {
+		if err := r.CheckRecalled(ctx, name.Tenant, name.Chain, hash); err != nil {
+			return nil, err
+		}
 	}
 	return r.Load(ctx, name.Tenant, name.Chain, hash)
 }

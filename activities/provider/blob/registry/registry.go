@@ -1,8 +1,8 @@
 // Package registry keeps releases of chains in an artifact store, with the labels that point at them and the marks of those recalled.
 //
 // A release and an entry of a label's history never change once they are written, so they are read once. What can change is read from the
-// store by everybody who asks for it after it changed: that there is no later entry of a label, and no mark of a recall. Those who ask at
-// the same time share a read that began after all of them asked.
+// store by everybody who asks for it: that there is no later entry of a label, which also tells of recalls, and no mark of a recall for who
+// names a release. Those who ask at the same time share a read that began after all of them asked.
 package registry
 
 import (
