@@ -9,6 +9,7 @@ type Bundle struct {
 	Chains  map[string]ChainDef `json:"chains"`            // it, and those that it calls
 	Prompts map[string]string   `json:"prompts,omitempty"` // sources of the prompts they use, and of their partials, in the dotprompt format
 	Models  Models              `json:"models"`
+	Recipes map[string]Recipe   `json:"recipes,omitempty"` // of the collections that retrieve steps name, as they were when a release was made
 }
 
 // Models says which models there are, who serves them, what they cost, and how to choose among them.

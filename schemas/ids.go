@@ -123,8 +123,11 @@ func SuccessorKey(tenant, run, dead string) string {
 	return TenantPrefix(tenant) + "successors/" + run + "/" + dead + ".json"
 }
 
+// LifePrefix is where processes give signs of life.
+const LifePrefix = "instances/"
+
 // LifeKey is the sign of life of a process.
-func LifeKey(instance string) string { return "instances/" + instance + ".json" }
+func LifeKey(instance string) string { return LifePrefix + instance + ".json" }
 
 // DropID is the workflow that removes a collection.
 func DropID(tenant, collection string) string { return "drop/" + tenant + "/" + collection }

@@ -36,6 +36,12 @@ type RunRequest struct {
 	Batch   bool         `json:"batch,omitempty"`   // nobody waits for it: its calls go behind those that somebody waits for
 	Done    []StepRecord `json:"done,omitempty"`    // what was done before, of a run that goes on elsewhere
 	Retries int          `json:"retries,omitempty"` // how often the run was continued on request; calls of later steps are made anew
+
+	Release  string            `json:"release,omitempty"` // hash of the release that the run is pinned to; empty for a bundle that was sent along
+	Label    string            `json:"label,omitempty"`   // by which it was asked for
+	Key      string            `json:"key,omitempty"`     // id of the API key that asked for it
+	Metadata map[string]string `json:"metadata,omitempty"`
+	RerunOf  string            `json:"rerun_of,omitempty"` // run on a recalled release in whose place this one is
 }
 
 // StepRequest is the call of one step.
@@ -272,8 +278,13 @@ type Exchange struct {
 	Steps     []ExchangeStep  `json:"steps"`
 	Usage     Usage           `json:"usage"`
 	Cost      Cost            `json:"cost"`
-	Release   string          `json:"release,omitempty"` // that the run is pinned to; none of a chain that was sent along
-	Label     string          `json:"label,omitempty"`   // by which the caller named it
+
+	Release  string            `json:"release,omitempty"` // hash of the release that the run was pinned to
+	Label    string            `json:"label,omitempty"`   // by which it was asked for
+	Key      string            `json:"key,omitempty"`     // id of the API key that asked for it
+	Metadata map[string]string `json:"metadata,omitempty"`
+	RerunOf  string            `json:"rerun_of,omitempty"` // run on a recalled release in whose place this one was
+	RerunAs  string            `json:"rerun_as,omitempty"` // run in whose place that one is: this one's release was recalled
 }
 
 // ExchangeStep is a step in the record of a run.

@@ -185,7 +185,16 @@ func (i *interpreter) promote(ctx workflow.Context) (schemas.RunOutcome, error) 
 	err := step.Launch(ctx, schemas.Chain, in, step.Launching{
 		ID: schemas.RunWorkflowID(in.Tenant, in.RunID), Queue: schemas.QueueInteractive,
 		Summary: "chain " + in.Plan.Chain + ", from a lane", Fairness: in.Tenant,
-		Keywords: map[string]string{schemas.AttrTenant: in.Tenant, schemas.AttrChain: in.Plan.Chain},
+		Keywords: runKeywords(in), Memo: in.Memo(),
 	})
 	return schemas.RunOutcome{RunID: in.RunID, Promoted: true}, err
+}
+
+// runKeywords are the search attributes of a run. One that is pinned to no release has none for it, as those recorded before there were any.
+func runKeywords(in schemas.RunRequest) map[string]string {
+	keywords := map[string]string{schemas.AttrTenant: in.Tenant, schemas.AttrChain: in.Plan.Chain}
+	if in.Release != "" {
+		keywords[schemas.AttrRelease] = in.Release
+	}
+	return keywords
 }

@@ -35,6 +35,7 @@ func (a *Activities) Record(ctx context.Context, in schemas.RecordRequest) (sche
 	exchange := schemas.Exchange{
 		RunID: run.RunID, Tenant: run.Tenant, Chain: run.Plan.Chain, Bundle: run.Bundle, Plan: run.Plan, Status: in.Status, Failure: in.Failure,
 		StartMS: run.StartMS, TookMS: max(0, in.EndMS-run.StartMS), Lane: in.Lane, Retries: run.Retries,
+		Release: run.Release, Label: run.Label, Key: run.Key, Metadata: run.Metadata, RerunOf: run.RerunOf,
 	}
 	var err error
 	if exchange.Input, err = a.raw(ctx, run.Input); err != nil {
@@ -50,6 +51,9 @@ func (a *Activities) Record(ctx context.Context, in schemas.RecordRequest) (sche
 	}
 	data, err := json.Marshal(exchange)
 	if err != nil {
+		return schemas.RunOutcome{}, err
+	}
+	if err := a.listReleased(exchange); err != nil {
 		return schemas.RunOutcome{}, err
 	}
 	key := schemas.RunKey(run.Tenant, run.RunID, time.UnixMilli(run.StartMS))

@@ -182,7 +182,7 @@ func (f *folder) content(name string, entry fs.DirEntry) (text, problem string) 
 	case len(data) > maxFile:
 		return "", fmt.Sprintf("the file is larger than %d MB: split it", maxFile>>20)
 	}
-	return string(data), ""
+	return strings.ReplaceAll(string(data), "\r\n", "\n"), "" // a checkout on Windows is the same project
 }
 
 // leadsOut follows a link by its text as far as that can be seen; a file system that confines its links, as that of os.Root does,

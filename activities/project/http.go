@@ -19,6 +19,9 @@ var (
 	portPattern   = regexp.MustCompile(`^[1-9][0-9]{0,4}$`)
 	hexPattern    = regexp.MustCompile(`^(0x[0-9a-f]*|[0-9]+)$`)
 
+	// keyPattern finds what looks like a key of a known vendor, or a bearer token, written out.
+	keyPattern = regexp.MustCompile(`\b(sk-|sk_live_|gsk_|xai-|hf_|r8_|AIza|AKIA|gh[pousr]_|github_pat_|glpat-|xox[abp]-)[A-Za-z0-9_-]{12,}|^(Bearer|Basic) [A-Za-z0-9._~+/=-]{16,}$`)
+
 	// internalEndings are of names that lead into the caller's own network: RFC 6761, RFC 6762, RFC 8375, and what clouds use.
 	internalEndings = []string{"localhost", "local", "internal", "intranet", "lan", "home.arpa", "localdomain", "corp", "home"}
 )
@@ -32,6 +35,9 @@ func (k *chainCheck) http(p path, def schemas.HTTPDef, in scope) {
 	for _, name := range sortedKeys(def.Headers) {
 		if !headerPattern.MatchString(name) {
 			k.at(p.to("headers", name), "`%s` is no name of a header: use letters, digits and hyphens", clip(name))
+		}
+		if keyPattern.MatchString(def.Headers[name]) {
+			k.at(p.to("headers", name), "this looks like a key, and what stands in a project stands in every release: take it out, and make a new key, for this one has been written down")
 		}
 		k.text(p.to("headers", name), def.Headers[name], in)
 	}

@@ -202,6 +202,22 @@ func (p *Project) Bundle(chain string) (schemas.Bundle, error) {
 	return g.bundle, nil
 }
 
+// Bundles puts together the bundles of all chains, by chain. Errors: those of Bundle, and not_found for a project without chains.
+func (p *Project) Bundles() (map[string]schemas.Bundle, error) {
+	bundles := map[string]schemas.Bundle{}
+	for chain := range p.Chains {
+		bundle, err := p.Bundle(chain)
+		if err != nil {
+			return nil, err
+		}
+		bundles[chain] = bundle
+	}
+	if len(bundles) == 0 {
+		return nil, schemas.Errorf(schemas.NotFound, "the project has no chains: write one into %s/", folderChains)
+	}
+	return bundles, nil
+}
+
 // Count says how many problems there are.
 func Count(n int) string {
 	if n == 1 {

@@ -37,6 +37,9 @@ type grammar struct {
 	Run         runCommand         `cmd:"" help:"Run a chain of a project's folder, for development."`
 	Runs        runsCommand        `cmd:"" help:"List, show, cancel, continue and decide runs."`
 	Feedback    feedbackCommand    `cmd:"" help:"Judge a run that ended with a score, a label or a comment, now or weeks later; or list what was said of it."`
+	Release     releaseCommand     `cmd:"" help:"Make releases of a project's chains."`
+	Releases    releasesCommand    `cmd:"" help:"List, show and compare releases."`
+	Label       labelCommand       `cmd:"" help:"Move labels, and see and decide how they moved."`
 	Collections collectionsCommand `cmd:"" help:"List, show and delete collections."`
 	Keys        keysCommand        `cmd:"" help:"Create, list and revoke API keys."`
 	Doctor      doctorCommand      `cmd:"" help:"Check every part and say what is wrong."`

@@ -5,6 +5,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"strings"
 
 	"github.com/tenuto-dev/tenuto/starter/gateway/rest"
 )
@@ -67,13 +68,17 @@ func (c oneIngestion) ask(s *session, method, action string) error {
 // list reads pages until it has limit items.
 func list[T any](s *session, path string, limit int) (rest.Page[T], error) {
 	all := rest.Page[T]{Items: []T{}}
+	separator := "?"
+	if strings.Contains(path, "?") {
+		separator = "&"
+	}
 	for len(all.Items) < limit {
 		var page rest.Page[T]
 		query := url.Values{"limit": {fmt.Sprint(min(limit-len(all.Items), 200))}}
 		if all.Next != "" {
 			query.Set("cursor", all.Next)
 		}
-		if err := s.request(http.MethodGet, path+"?"+query.Encode(), nil, &page); err != nil {
+		if err := s.request(http.MethodGet, path+separator+query.Encode(), nil, &page); err != nil {
 			return all, err
 		}
 		all.Items, all.Next = append(all.Items, page.Items...), page.Next

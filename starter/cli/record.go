@@ -26,6 +26,7 @@ func writeRecord(w io.Writer, e schemas.Exchange, full bool) {
 	if e.Retries > 0 {
 		fmt.Fprintf(w, "continued  %s; steps without a time were done before\n", counted(e.Retries, "time"))
 	}
+	writePin(w, e)
 	fmt.Fprintf(w, "tokens     %s\n", tokens(e.Usage))
 	fmt.Fprintf(w, "cost       %s\n", costOf(e.Cost, e.Usage))
 	if e.Failure != nil {

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -18,19 +19,21 @@ import (
 )
 
 type runCommand struct {
-	Chain     string            `arg:"" help:"Name of the chain."`
-	Project   string            `default:"." placeholder:"DIR" help:"Folder of the project (default: this one)."`
+	Chain     string            `arg:"" help:"Name of the chain, or CHAIN@LABEL to run what is released under a label."`
+	Project   string            `placeholder:"DIR" help:"Folder of the project (default: this one)."`
+	Release   string            `placeholder:"HASH" help:"Run this release of the chain: its hash, or the beginning of it."`
 	Input     []string          `sep:"none" placeholder:"K=V" help:"One value of the chain's input; V is text, and K:=V takes JSON. May be repeated."`
 	InputJSON string            `name:"input-json" placeholder:"JSON|@FILE" help:"The whole input: a JSON object, or @ and the name of a file that holds one; @- is stdin. --input adds to it."`
 	Detach    bool              `help:"Do not wait: print the run's id as soon as the run is accepted."`
 	Batch     bool              `help:"Nobody waits for it: its model calls go behind those that somebody waits for."`
 	Execution schemas.Execution `default:"" enum:",auto,workflow,lane" placeholder:"HOW" help:"How the run is carried out: auto, workflow or lane (default: as the chain says)."`
+	Metadata  map[string]string `placeholder:"K=V" help:"Short texts that are kept with the run of a release."`
 	Key       string            `placeholder:"KEY" help:"Idempotency key, which becomes the run's id; the same key with the same request joins the run or has its result."`
 }
 
 // Help says what is printed.
 func (runCommand) Help() string {
-	return `The folder is checked, and the chain with all that it uses is sent along; problems are listed as tenuto check does. ` +
+	return `Without a label or release the folder is checked, and the chain with all that it uses is sent along; problems are listed as tenuto check does. ` +
 		`The output goes to stdout: the text of {"text"}, an answer with its citations, anything else as JSON; --json prints {"run_id", "status", ` +
 		`"output", "usage", "cost"}. The run's id and what it cost go to stderr.
 
@@ -39,6 +42,13 @@ Values: --input question='why?' is the text why?; --input count:=3 and --input l
 
 // Run runs a chain of a project's folder. Waiting again after the gateway's limit joins the run by its key.
 func (c runCommand) Run(s *session) error {
+	if strings.Contains(c.Chain, "@") || c.Release != "" {
+		return c.released(s)
+	}
+	if len(c.Metadata) > 0 {
+		return schemas.Errorf(schemas.Invalid, "--metadata is of runs of a release: name CHAIN@LABEL or --release")
+	}
+	c.Project = cmp.Or(c.Project, ".")
 	problems, err := wire.CheckProject(c.Project)
 	if err != nil {
 		return err
@@ -57,6 +67,35 @@ func (c runCommand) Run(s *session) error {
 	return s.carryOut("/api/v1/runs", c.Key, rest.NewRun{
 		Bundle: bundle, Input: input, Execution: c.Execution, Batch: c.Batch, Detach: c.Detach,
 	})
+}
+
+// released runs what is released under a label, or a release.
+func (c runCommand) released(s *session) error {
+	chain, label, err := schemas.CutLabel(c.Chain)
+	switch {
+	case err != nil:
+		return err
+	case label != "" && c.Release != "":
+		return schemas.Errorf(schemas.Invalid, "name a label or a release, and not both")
+	case c.Project != "" || c.Batch || c.Execution != "":
+		return schemas.Errorf(schemas.Invalid, "--project, --batch and --execution are of runs of a folder: a release has its own choices")
+	}
+	input, err := c.input(s)
+	if err != nil {
+		return err
+	}
+	request := rest.NewChainRun{Input: input, Label: label, Metadata: c.Metadata, Mode: "wait"}
+	if c.Detach {
+		request.Mode = "detach"
+	}
+	if c.Release != "" {
+		var found rest.ReleaseContent
+		if err := s.request(http.MethodGet, "/api/v1/releases/"+url.PathEscape(c.Release), nil, &found); err != nil {
+			return err
+		}
+		request.Release = found.Hash
+	}
+	return s.carryOut("/api/v1/chains/"+url.PathEscape(chain)+"/runs", c.Key, request)
 }
 
 // known adds the chains that there are to the news that one is missing.

@@ -12,7 +12,7 @@ import (
 )
 
 type runsCommand struct {
-	List   listRuns  `cmd:"" help:"List runs that ended, the latest day first."`
+	List   listRuns  `cmd:"" help:"List runs that ended, the latest day first; those of a release or label with the ones under way."`
 	Show   showRun   `cmd:"" help:"Show a run as a tree: its steps, model calls, tokens and cost; of a running one how far it is and what it waits for."`
 	Cancel cancelRun `cmd:"" help:"Cancel a run; what it has paid for stays recorded."`
 	Retry  retryRun  `cmd:"" help:"Continue a run that ended, under another id, with what was done before reused."`
@@ -20,9 +20,11 @@ type runsCommand struct {
 }
 
 type listRuns struct {
-	Chain  string `help:"Only runs of this chain."`
-	Status string `default:"" enum:",done,failed,cancelled" help:"Only runs that ended so: done, failed or cancelled."`
-	Limit  int    `default:"20" help:"At most so many."`
+	Chain   string `help:"Only runs of this chain."`
+	Status  string `default:"" enum:",done,failed,cancelled" help:"Only runs that ended so: done, failed or cancelled."`
+	Release string `placeholder:"HASH" help:"Only runs on this release: its hash, the beginning of it, or CHAIN@LABEL."`
+	Label   string `placeholder:"CHAIN@LABEL" help:"Only runs that were asked for by this label, on whatever release it pointed to."`
+	Limit   int    `default:"20" help:"At most so many that ended."`
 }
 
 type oneRun struct {
@@ -50,32 +52,72 @@ type (
 
 func (c oneRun) path(action string) string { return "/api/v1/runs/" + url.PathEscape(c.ID) + action }
 
+// query are the conditions of the list.
+func (c listRuns) query() (url.Values, error) {
+	query := url.Values{}
+	chain, label := c.Chain, ""
+	if c.Label != "" {
+		name, of, err := schemas.CutLabel(c.Label)
+		if err != nil {
+			return nil, err
+		}
+		if of == "" || chain != "" && chain != name {
+			return nil, schemas.Errorf(schemas.Invalid, "--label %q: write CHAIN@LABEL, such as docs-qa@production", c.Label)
+		}
+		chain, label = name, of
+	}
+	for name, value := range map[string]string{"chain": chain, "status": c.Status, "release": c.Release, "label": label} {
+		if value != "" {
+			query.Set(name, value)
+		}
+	}
+	return query, nil
+}
+
 // Run lists runs.
 func (c listRuns) Run(s *session) error {
+	query, err := c.query()
+	if err != nil {
+		return err
+	}
 	all := rest.Runs{Runs: []rest.RunSummary{}}
 	for len(all.Runs) < c.Limit {
-		query := url.Values{"limit": {fmt.Sprint(min(c.Limit-len(all.Runs), 200))}}
-		for name, value := range map[string]string{"chain": c.Chain, "status": c.Status, "cursor": all.Next} {
-			if value != "" {
-				query.Set(name, value)
-			}
-		}
+		query.Set("limit", fmt.Sprint(min(c.Limit-len(all.Runs), 200)))
 		var page rest.Runs
 		if err := s.request(http.MethodGet, "/api/v1/runs?"+query.Encode(), nil, &page); err != nil {
 			return err
 		}
+		all.UnderWay = append(all.UnderWay, page.UnderWay...)
 		all.Runs, all.Next = append(all.Runs, page.Runs...), page.Next
 		if page.Next == "" {
 			break
 		}
+		query.Set("cursor", page.Next)
 	}
 	return s.print(all, func(w io.Writer) {
+		if c.Release != "" || c.Label != "" {
+			writeReleasedRuns(w, all)
+			return
+		}
 		table(w, "RUN\tCHAIN\tSTATUS\tSTARTED\tTOOK\tTOKENS\tCOST", func(w io.Writer) {
 			for _, r := range all.Runs {
 				fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", r.RunID, r.Chain, r.Status, localTime(time.UnixMilli(r.StartMS)),
 					took(float64(r.TookMS)), grouped(r.Usage.InputTokens+r.Usage.OutputTokens), costOf(r.Cost, r.Usage))
 			}
 		})
+	})
+}
+
+// writeReleasedRuns lists runs on releases, those under way first.
+func writeReleasedRuns(w io.Writer, all rest.Runs) {
+	table(w, "RUN\tSTATUS\tSTARTED\tTOOK\tCOST\tRELEASE\tLABEL\tKEY", func(w io.Writer) {
+		for _, r := range all.UnderWay {
+			fmt.Fprintf(w, "%s\t%s\t%s\t\t\t%s\t%s\t%s\n", r.RunID, r.Status, localTime(time.UnixMilli(r.StartMS)), schemas.ShortRelease(r.Release), r.Label, r.Key)
+		}
+		for _, r := range all.Runs {
+			fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", r.RunID, r.Status, localTime(time.UnixMilli(r.StartMS)), took(float64(r.TookMS)),
+				costOf(r.Cost, r.Usage), schemas.ShortRelease(r.Release), r.Label, r.Key)
+		}
 	})
 }
 

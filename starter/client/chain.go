@@ -22,6 +22,15 @@ import (
 // memoFingerprint holds the hash of a run's request, so that a repeated request is told from another one under the same id.
 const memoFingerprint = "fingerprint"
 
+// memo is what is noted with the workflow of a run. A run on a release tells who is affected when that is recalled.
+func memo(in schemas.RunRequest, mark string) map[string]any {
+	fields := map[string]any{memoFingerprint: mark}
+	for field, value := range in.Memo() {
+		fields[field] = value
+	}
+	return fields
+}
+
 // ChainOptions are the choices of a run; the zero value is right for most.
 type ChainOptions struct {
 	Timeout time.Duration // of the whole run, however often it is retried; zero is one hour, and a week for one that nobody waits for
@@ -54,13 +63,22 @@ func chainStart(in schemas.RunRequest, mark string, choices ChainOptions) client
 		WorkflowExecutionErrorWhenAlreadyStarted: true,
 		EnableEagerStart:                         true,
 		StaticSummary:                            "chain " + in.Plan.Chain,
-		Memo:                                     map[string]any{memoFingerprint: mark},
+		Memo:                                     memo(in, mark),
 		Priority:                                 temporal.Priority{PriorityKey: priority(in), FairnessKey: in.Tenant},
-		TypedSearchAttributes: temporal.NewSearchAttributes(
-			temporal.NewSearchAttributeKeyKeyword(schemas.AttrTenant).ValueSet(in.Tenant),
-			temporal.NewSearchAttributeKeyKeyword(schemas.AttrChain).ValueSet(in.Plan.Chain),
-		),
+		TypedSearchAttributes:                    attributes(in),
 	}
+}
+
+// attributes are what a run is found by.
+func attributes(in schemas.RunRequest) temporal.SearchAttributes {
+	set := []temporal.SearchAttributeUpdate{
+		temporal.NewSearchAttributeKeyKeyword(schemas.AttrTenant).ValueSet(in.Tenant),
+		temporal.NewSearchAttributeKeyKeyword(schemas.AttrChain).ValueSet(in.Plan.Chain),
+	}
+	if in.Release != "" {
+		set = append(set, temporal.NewSearchAttributeKeyKeyword(schemas.AttrRelease).ValueSet(in.Release))
+	}
+	return temporal.NewSearchAttributes(set...)
 }
 
 func longest(in schemas.RunRequest) time.Duration {
@@ -97,10 +115,10 @@ func join(ctx context.Context, c Starter, in schemas.RunRequest, mark string) (R
 	return Attach(ctx, c, schemas.Chain, id, found.WorkflowExecution.RunID), nil
 }
 
-// Fingerprint is the same for requests that ask for the same: it leaves out when. Two continuations of a run from different steps
-// ask for different things.
+// Fingerprint is the same for requests that ask for the same: it leaves out when and by which key. Two continuations of a run from
+// different steps ask for different things.
 func Fingerprint(in schemas.RunRequest) string {
-	in.StartMS, in.Fresh, in.First = 0, false, false
+	in.StartMS, in.Fresh, in.First, in.Key = 0, false, false, ""
 	data, err := json.Marshal(in)
 	if err != nil { // a struct of strings, numbers and slices always marshals
 		panic(err)

@@ -148,7 +148,7 @@ func (s *sessions) key(ctx context.Context) ([]byte, error) {
 		return s.secret, nil
 	}
 	fresh := secretRecord{Secret: make([]byte, sha256.Size)}
-	_, _ = rand.Read(fresh.Secret) // never fails, as its documentation promises
+	_, _ = rand.Read(fresh.Secret)   // never fails, as its documentation promises
 	data, err := json.Marshal(fresh) //nolint:gosec // the store is where it is kept, as the hashes of keys are
 	if err != nil {
 		return nil, err

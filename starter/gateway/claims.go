@@ -22,28 +22,38 @@ type ownership struct {
 	Fingerprint string `json:"fingerprint"`
 	StartMS     int64  `json:"start_ms"`
 	Instance    string `json:"instance"`
+	Release     string `json:"release,omitempty"` // that the run is pinned to, whatever a label points to since
 }
 
 // own makes the run ours, or tells whose it is.
 func (g *Gateway) own(ctx context.Context, request schemas.RunRequest) (c ownership, mine bool, err error) {
-	c = ownership{Fingerprint: client.Fingerprint(request), StartMS: request.StartMS, Instance: g.instance}
+	return g.claimRun(ctx, request.Tenant, request.RunID, ownership{
+		Fingerprint: client.Fingerprint(request), StartMS: request.StartMS, Instance: g.instance,
+	})
+}
+
+// claimRun makes a run id that of the request with c's fingerprint, or tells whose it is. Error: conflict where it is another request's.
+func (g *Gateway) claimRun(ctx context.Context, tenant, id string, c ownership) (_ ownership, mine bool, err error) {
 	data, err := json.Marshal(c)
 	if err != nil {
 		return c, false, err
 	}
-	key := schemas.ClaimKey(request.Tenant, request.RunID)
-	if mine, err = g.store.PutIfAbsent(ctx, key, data); mine || err != nil {
+	if mine, err = g.store.PutIfAbsent(ctx, schemas.ClaimKey(tenant, id), data); mine || err != nil {
 		return c, mine, err
 	}
-	owner, err := g.owner(ctx, request.Tenant, request.RunID)
+	owner, err := g.owner(ctx, tenant, id)
 	if err != nil {
 		return c, false, err
 	}
-	if owner.Fingerprint != c.Fingerprint {
-		return c, false, schemas.Errorf(schemas.Conflict,
-			"run %s exists and belongs to another request; use a new idempotency key for a new request", request.RunID)
+	return owner, false, sameRequest(owner, id, c.Fingerprint)
+}
+
+// sameRequest reports why a run id is not the request's. Error: conflict.
+func sameRequest(owner ownership, id, fingerprint string) error {
+	if owner.Fingerprint == fingerprint {
+		return nil
 	}
-	return owner, false, nil
+	return schemas.Errorf(schemas.Conflict, "run %s exists and belongs to another request; use a new idempotency key for a new request", id)
 }
 
 // succeed makes an abandoned run ours, or tells who was faster: of several processes that find the owner dead, one carries on.
@@ -164,7 +174,7 @@ func (g *Gateway) live(ctx context.Context) {
 	defer tick.Stop()
 	for {
 		// Without a sign others may think us dead and repeat what we do; they find what was paid for recorded.
-		_ = g.store.Put(ctx, schemas.LifeKey(g.instance), []byte("{}"))
+		_ = g.store.Put(ctx, schemas.LifeKey(g.instance), encode(schemas.Life{Lanes: g.underway.all()}))
 		select {
 		case <-tick.C:
 		case <-ctx.Done():

@@ -17,6 +17,7 @@ import (
 
 	"github.com/tenuto-dev/tenuto/activities/provider/blob"
 	"github.com/tenuto-dev/tenuto/activities/provider/blob/journal"
+	"github.com/tenuto-dev/tenuto/activities/provider/blob/registry"
 	"github.com/tenuto-dev/tenuto/activities/provider/hub"
 	"github.com/tenuto-dev/tenuto/schemas"
 	tenuto "github.com/tenuto-dev/tenuto/starter/client"
@@ -62,6 +63,8 @@ type Gateway struct {
 	instance string
 	inFlight inFlight
 	bundles  bundles
+	registry *registry.Registry
+	underway underway
 	defaults Defaults
 	checks   []Check
 	log      *zap.Logger
@@ -92,7 +95,8 @@ func New(deps Deps) (*Gateway, error) {
 	}
 	g := &Gateway{
 		temporal: deps.Temporal, store: deps.Store, now: deps.Now, keys: keys,
-		journal: deps.Journal, instance: cmp.Or(deps.Instance, newID()),
+		registry: registry.New(deps.Store, deps.Now),
+		journal:  deps.Journal, instance: cmp.Or(deps.Instance, newID()),
 		defaults: Defaults{
 			Embedder: cmp.Or(deps.Defaults.Embedder, "local/lexical"),
 			Model:    cmp.Or(deps.Defaults.Model, "local/extractive"),
@@ -166,6 +170,9 @@ func (g *Gateway) assemble(version string) http.Handler {
 	g.askRoutes()
 	g.runRoutes()
 	g.feedbackRoutes()
+	g.chainRunRoutes()
+	g.releaseRoutes()
+	g.labelRoutes()
 	g.healthRoutes(mux)
 	g.schemaRoutes(mux)
 	g.consoleRoutes(mux)

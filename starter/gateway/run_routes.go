@@ -36,10 +36,12 @@ type runInput struct {
 type runOutput struct{ Body rest.Run }
 
 type runsInput struct {
-	Chain  string `query:"chain" doc:"Only runs of this chain."`
-	Status string `query:"status" enum:"done,failed,cancelled" doc:"Only runs that ended so."`
-	Limit  int    `query:"limit" minimum:"1" maximum:"200" default:"20"`
-	Cursor string `query:"cursor"`
+	Chain   string `query:"chain" doc:"Only runs of this chain."`
+	Status  string `query:"status" enum:"done,failed,cancelled" doc:"Only runs that ended so."`
+	Release string `query:"release" doc:"Only runs on this release: its hash, the beginning of it, or CHAIN@LABEL for the one that the label points to. Those under way too."`
+	Label   string `query:"label" doc:"Only runs that were asked for by this label of the chain, on whatever release it pointed to."`
+	Limit   int    `query:"limit" minimum:"1" maximum:"200" default:"20"`
+	Cursor  string `query:"cursor"`
 }
 
 type runsOutput struct{ Body rest.Runs }
@@ -68,12 +70,7 @@ func (g *Gateway) runRoutes() {
 		OperationID: "run-chain", Method: http.MethodPost, Path: "/api/v1/runs", MaxBodyBytes: maxBundle + maxInput + 4096,
 		Summary: "Run a chain that is sent along, for development", Tags: []string{"chains"},
 		Errors: append(slices.Clone(began), http.StatusRequestEntityTooLarge), Metadata: map[string]any{refuses: true},
-		Responses: map[string]*huma.Response{"202": {
-			Description: "The run is accepted and goes on.",
-			Content: map[string]*huma.MediaType{"application/json": {
-				Schema: huma.SchemaFromType(g.api.OpenAPI().Components.Schemas, typeOf[rest.RunResult]()),
-			}},
-		}},
+		Responses: g.accepted(),
 	}, operators, g.newRun)
 	route(g, huma.Operation{
 		OperationID: "list-runs", Method: http.MethodGet, Path: "/api/v1/runs", Summary: "List runs that ended, the latest day first", Tags: []string{"chains"},
@@ -306,10 +303,14 @@ func (g *Gateway) retryRun(ctx context.Context, in *retryInput) (*runResultOutpu
 	if !ok {
 		return nil, schemas.Errorf(schemas.NotFound, "run %s has not ended, or there is none; only a run that ended can be continued", in.ID)
 	}
+	if err := g.checkServed(ctx, old.Tenant, old.Chain, old.Release); err != nil {
+		return nil, err
+	}
 	request, err := g.continued(ctx, old, in.Body.From)
 	if err != nil {
 		return nil, err
 	}
+	request.Key = caller(ctx).ID
 	if in.IdempotencyKey != "" {
 		request.RunID = in.IdempotencyKey
 		if err := schemas.CheckRunID(request.RunID); err != nil {
@@ -335,6 +336,7 @@ func (g *Gateway) continued(ctx context.Context, old schemas.Exchange, from stri
 	}
 	request := schemas.RunRequest{
 		Tenant: old.Tenant, RunID: newID(), Bundle: old.Bundle, Plan: old.Plan, Input: input, StartMS: g.now().UnixMilli(), Retries: old.Retries + 1,
+		Release: old.Release, Label: old.Label, Metadata: old.Metadata,
 	}
 	for _, step := range again {
 		record := schemas.StepRecord{Path: step.Path, ID: step.ID, Kind: step.Kind, Skipped: step.Skipped, Chosen: step.Chosen, Output: schemas.Content{Ref: step.OutputRef}}

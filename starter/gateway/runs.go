@@ -70,23 +70,30 @@ func (g *Gateway) carry(ctx context.Context, request schemas.RunRequest, w way) 
 		return finished{}, err
 	}
 	request.StartMS = owner.StartMS
-	run := func(ctx context.Context) (finished, error) {
-		w := w
-		w.first = mine
-		for !mine {
-			if done, found, err := g.join(ctx, owner, request, w.detached); found || err != nil {
-				return done, err
-			}
-			if owner, mine, err = g.succeed(ctx, owner, request); err != nil {
-				return finished{}, err
-			}
-		}
-		return g.begin(ctx, request, w)
-	}
+	run := func(ctx context.Context) (finished, error) { return g.carryOn(ctx, request, w, owner, mine) }
 	if w.detached {
 		return run(ctx)
 	}
 	return g.inFlight.do(ctx, flightOf(request), run)
+}
+
+// carryOn begins a claimed run that is ours, or joins whoever has it, and carries on for one who is gone, unless the run's release was
+// recalled meanwhile.
+func (g *Gateway) carryOn(ctx context.Context, request schemas.RunRequest, w way, owner ownership, mine bool) (finished, error) {
+	w.first = mine
+	for !mine {
+		done, found, err := g.join(ctx, owner, request, w.detached)
+		if found || err != nil {
+			return done, err
+		}
+		if err := g.checkServed(ctx, request.Tenant, request.Plan.Chain, request.Release); err != nil {
+			return finished{}, err
+		}
+		if owner, mine, err = g.succeed(ctx, owner, request); err != nil {
+			return finished{}, err
+		}
+	}
+	return g.begin(ctx, request, w)
 }
 
 // flightOf names a run among those of this process.
@@ -175,7 +182,12 @@ func (g *Gateway) laned(s start, request schemas.RunRequest) bool {
 	if execution == "" {
 		execution = s.bundle.Chains[s.bundle.Chain].Execution
 	}
-	return g.lanes != nil && !s.detached && !s.batch && execution != schemas.ExecutionWorkflow && request.Plan.FitsLane()
+	return !s.detached && !s.batch && g.fitsLane(execution, request.Plan)
+}
+
+// fitsLane reports whether a lane of this process may carry out runs of a plan that somebody waits for.
+func (g *Gateway) fitsLane(execution schemas.Execution, plan schemas.Plan) bool {
+	return g.lanes != nil && execution != schemas.ExecutionWorkflow && plan.FitsLane()
 }
 
 // outcomeOf is the result that a record tells of.

@@ -125,6 +125,7 @@ type Launching struct {
 	Summary  string            // what the Temporal UI shows
 	Fairness string            // whose turn it takes
 	Keywords map[string]string // search attributes of type Keyword
+	Memo     map[string]string
 }
 
 // Launch starts wf and waits only until the server knows of it: it goes on whatever becomes of the caller. One that runs under the id
@@ -134,8 +135,15 @@ func Launch[In, Out any](ctx workflow.Context, wf schemas.Workflow[In, Out], in 
 	for _, name := range workflow.DeterministicKeys(how.Keywords) {
 		attributes = append(attributes, temporal.NewSearchAttributeKeyKeyword(name).ValueSet(how.Keywords[name]))
 	}
+	var memo map[string]any
+	for _, name := range workflow.DeterministicKeys(how.Memo) {
+		if memo == nil {
+			memo = map[string]any{}
+		}
+		memo[name] = how.Memo[name]
+	}
 	ctx = workflow.WithChildOptions(ctx, workflow.ChildWorkflowOptions{
-		WorkflowID: how.ID, TaskQueue: how.Queue, StaticSummary: how.Summary, ParentClosePolicy: enumspb.PARENT_CLOSE_POLICY_ABANDON,
+		WorkflowID: how.ID, TaskQueue: how.Queue, Memo: memo, StaticSummary: how.Summary, ParentClosePolicy: enumspb.PARENT_CLOSE_POLICY_ABANDON,
 		WorkflowIDReusePolicy: enumspb.WORKFLOW_ID_REUSE_POLICY_REJECT_DUPLICATE, TypedSearchAttributes: temporal.NewSearchAttributes(attributes...),
 		Priority: temporal.Priority{PriorityKey: first, FairnessKey: how.Fairness},
 	})

@@ -79,6 +79,7 @@ func (w *Work) carryOut(ctx context.Context, in schemas.RunRequest, lane bool) (
 	e := schemas.Exchange{
 		RunID: in.RunID, Tenant: in.Tenant, Chain: in.Plan.Chain, Bundle: in.Bundle, Plan: in.Plan, Status: schemas.RunDone,
 		StartMS: in.StartMS, TookMS: 12, Lane: lane, Retries: in.Retries,
+		Release: in.Release, Label: in.Label, Key: in.Key, Metadata: in.Metadata, RerunOf: in.RerunOf,
 	}
 	failure := w.steps(ctx, in, &e)
 	if e.Failure = failureOf(failure); failure != nil {
@@ -89,6 +90,12 @@ func (w *Work) carryOut(ctx context.Context, in schemas.RunRequest, lane bool) (
 	}
 	if failure != nil && lane && e.Failure.Code.Retryable() {
 		return schemas.RunOutcome{}, failure
+	}
+	if in.Release != "" {
+		key := schemas.ReleasedRunKey(in.Tenant, in.Release, in.RunID, time.UnixMilli(in.StartMS))
+		if _, err := w.put(context.WithoutCancel(ctx), key, schemas.ReleasedRunOf(e)); err != nil {
+			return schemas.RunOutcome{}, err
+		}
 	}
 	if _, err := w.put(context.WithoutCancel(ctx), schemas.RunKey(in.Tenant, in.RunID, time.UnixMilli(in.StartMS)), e); err != nil || failure != nil {
 		return schemas.RunOutcome{}, cmp.Or(failure, err)

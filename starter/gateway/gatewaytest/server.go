@@ -28,7 +28,18 @@ func Start(t testing.TB, change func(*gateway.Deps)) *Server {
 	work := &Work{Store: store}
 	temporal := &Temporal{Handlers: work.Handlers()}
 	work.Temporal = temporal
-	deps := gateway.Deps{Temporal: temporal, Store: store, BootstrapKey: AdminToken, Version: "test"}
+	return serve(t, &Server{Temporal: temporal, Work: work, Store: store}, change)
+}
+
+// Over starts another gateway over what stands behind a server, as a second process would be. It stops with the test.
+func Over(t testing.TB, s *Server, change func(*gateway.Deps)) *Server {
+	t.Helper()
+	return serve(t, &Server{Temporal: s.Temporal, Work: s.Work, Store: s.Store}, change)
+}
+
+func serve(t testing.TB, s *Server, change func(*gateway.Deps)) *Server {
+	t.Helper()
+	deps := gateway.Deps{Temporal: s.Temporal, Store: s.Store, BootstrapKey: AdminToken, Version: "test"}
 	if change != nil {
 		change(&deps)
 	}
@@ -36,7 +47,7 @@ func Start(t testing.TB, change func(*gateway.Deps)) *Server {
 	if err != nil {
 		t.Fatal(err)
 	}
-	server := httptest.NewServer(g.Handler())
-	t.Cleanup(server.Close)
-	return &Server{Server: server, Gateway: g, Temporal: temporal, Work: work, Store: store}
+	s.Gateway, s.Server = g, httptest.NewServer(g.Handler())
+	t.Cleanup(s.Server.Close)
+	return s
 }

@@ -20,6 +20,7 @@ import (
 	"go.temporal.io/api/workflowservice/v1"
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/converter"
+	"go.temporal.io/sdk/temporal"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/tenuto-dev/tenuto/schemas"
@@ -145,13 +146,17 @@ func (r *run) status() enumspb.WorkflowExecutionStatus {
 func encodeMemo(fields map[string]any) *commonpb.Memo {
 	memo := &commonpb.Memo{Fields: make(map[string]*commonpb.Payload)}
 	for _, name := range slices.Sorted(maps.Keys(fields)) {
-		payload, err := converter.GetDefaultDataConverter().ToPayload(fields[name])
-		if err != nil {
-			panic(err)
-		}
-		memo.Fields[name] = payload
+		memo.Fields[name] = payloadOf(fields[name])
 	}
 	return memo
+}
+
+func payloadOf(value any) *commonpb.Payload {
+	payload, err := converter.GetDefaultDataConverter().ToPayload(value)
+	if err != nil {
+		panic(err)
+	}
+	return payload
 }
 
 // find returns the execution, or the latest of its id where run is empty.
@@ -216,13 +221,17 @@ func (r *run) info() *workflowpb.WorkflowExecutionInfo {
 		Execution: &commonpb.WorkflowExecution{WorkflowId: r.options.ID, RunId: r.runID}, FirstRunId: r.runID,
 		Status: r.status(), Memo: r.memo, StartTime: timestamppb.New(r.started),
 	}
+	info.SearchAttributes = &commonpb.SearchAttributes{IndexedFields: map[string]*commonpb.Payload{}}
+	for key, value := range r.options.TypedSearchAttributes.GetUntypedValues() {
+		info.SearchAttributes.IndexedFields[key.GetName()] = payloadOf(value)
+	}
 	if !r.closed.IsZero() {
 		info.CloseTime = timestamppb.New(r.closed)
 	}
 	return info
 }
 
-// ListWorkflow lists ingestions, newest first, by the tenant and the id that the query names.
+// ListWorkflow lists workflows of the type, the tenant, the id, the releases and the state that the query names, newest first.
 func (f *Temporal) ListWorkflow(_ context.Context, in *workflowservice.ListWorkflowExecutionsRequest) (*workflowservice.ListWorkflowExecutionsResponse, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -230,7 +239,7 @@ func (f *Temporal) ListWorkflow(_ context.Context, in *workflowservice.ListWorkf
 	_, _ = fmt.Sscan(string(in.GetNextPageToken()), &skip) // empty is the first page
 	out := &workflowservice.ListWorkflowExecutionsResponse{}
 	for _, r := range slices.Backward(f.runs) {
-		if r.kind != schemas.Ingest.Name() || !r.matches(in.GetQuery()) {
+		if !r.matches(in.GetQuery()) {
 			continue
 		}
 		if skip--; skip >= 0 {
@@ -248,9 +257,14 @@ func (f *Temporal) ListWorkflow(_ context.Context, in *workflowservice.ListWorkf
 }
 
 func (r *run) matches(query string) bool {
-	tenant := strings.Split(r.options.ID, "/")[1]
-	return strings.Contains(query, schemas.AttrTenant+" = '"+tenant+"'") &&
-		(!strings.Contains(query, "WorkflowId") || strings.Contains(query, "WorkflowId = '"+r.options.ID+"'"))
+	named := func(attribute, value string) bool {
+		return !strings.Contains(query, attribute+" ") || strings.Contains(query, attribute+" = '"+value+"'")
+	}
+	running := !strings.Contains(query, "ExecutionStatus = 'Running'") || r.status() == enumspb.WORKFLOW_EXECUTION_STATUS_RUNNING
+	release, _ := r.options.TypedSearchAttributes.GetKeyword(temporal.NewSearchAttributeKeyKeyword(schemas.AttrRelease))
+	onRelease := !strings.Contains(query, schemas.AttrRelease) || release != "" && strings.Contains(query, "'"+release+"'")
+	return running && onRelease && named("WorkflowType", r.kind) && named("WorkflowId", r.options.ID) &&
+		named(schemas.AttrTenant, strings.Split(r.options.ID, "/")[1])
 }
 
 // DescribeTaskQueue says whether workers poll.

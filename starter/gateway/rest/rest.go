@@ -210,6 +210,9 @@ type RunResult struct {
 	Output json.RawMessage `json:"output,omitempty"`
 	Usage  schemas.Usage   `json:"usage"`
 	Cost   schemas.Cost    `json:"cost"`
+
+	Release string `json:"release,omitempty" doc:"Hash of the release that the run is pinned to."`
+	Label   string `json:"label,omitempty" doc:"By which it was asked for."`
 }
 
 // RunStatus is the state of a run.
@@ -249,12 +252,18 @@ type RunSummary struct {
 	Usage   schemas.Usage      `json:"usage"`
 	Cost    schemas.Cost       `json:"cost"`
 	Failure *schemas.StepError `json:"failure,omitempty"`
+
+	Release  string            `json:"release,omitempty"`
+	Label    string            `json:"label,omitempty"`
+	Key      string            `json:"key,omitempty" doc:"Id of the API key that asked for it."`
+	Metadata map[string]string `json:"metadata,omitempty"`
 }
 
 // Runs is a page of runs, the latest first.
 type Runs struct {
-	Runs []RunSummary `json:"runs"`
-	Next string       `json:"next,omitempty" doc:"Cursor of the following page."`
+	UnderWay []RunSummary `json:"under_way,omitempty" doc:"On the first page of the runs of a release: those that have not ended."`
+	Runs     []RunSummary `json:"runs"`
+	Next     string       `json:"next,omitempty" doc:"Cursor of the following page."`
 }
 
 // RetryRun asks to continue a run.

@@ -1,0 +1,209 @@
+package gateway
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"net/http"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"github.com/tenuto-dev/tenuto/activities/provider/blob/registry"
+	"github.com/tenuto-dev/tenuto/schemas"
+	"github.com/tenuto-dev/tenuto/starter/gateway/rest"
+	"github.com/tenuto-dev/tenuto/worker/wire"
+)
+
+type chainRunInput struct {
+	Chain          string `path:"chain" doc:"Name of the chain, or with its label, such as docs-qa@production."`
+	IdempotencyKey string `header:"Idempotency-Key" doc:"Becomes the run's id; the same key with the same request has the same result, under the release that the first had."`
+	Body           rest.NewChainRun
+}
+
+func (g *Gateway) chainRunRoutes() {
+	route(g, huma.Operation{
+		OperationID: "run-release", Method: http.MethodPost, Path: "/api/v1/chains/{chain}/runs", MaxBodyBytes: maxInput + 4096,
+		Summary: "Run a chain by a label or release; the run stays with its release", Tags: []string{"chains"},
+		Errors: []int{
+			http.StatusPaymentRequired, http.StatusNotFound, http.StatusConflict, http.StatusRequestEntityTooLarge, http.StatusTooManyRequests,
+			http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout,
+		},
+		Metadata: map[string]any{refuses: true}, Responses: g.accepted(),
+	}, services, g.runRelease)
+}
+
+// accepted describes the answer to who does not wait.
+func (g *Gateway) accepted() map[string]*huma.Response {
+	return map[string]*huma.Response{"202": {
+		Description: "The run is accepted and goes on.",
+		Content: map[string]*huma.MediaType{"application/json": {
+			Schema: huma.SchemaFromType(g.api.OpenAPI().Components.Schemas, typeOf[rest.RunResult]()),
+		}},
+	}}
+}
+
+// askedRun is a run that somebody asks for by a label or a release.
+type askedRun struct {
+	name     registry.LabelName // the label is empty for a run by release
+	release  string             // hash; empty for a run by label
+	key      string             // idempotency key; empty for none
+	input    json.RawMessage
+	metadata map[string]string
+	by       string // id of the caller's API key
+	detached bool
+}
+
+func (g *Gateway) runRelease(ctx context.Context, in *chainRunInput) (*runResultOutput, error) {
+	asked, err := askedOf(ctx, in)
+	if err != nil {
+		return nil, err
+	}
+	done, request, err := g.carryReleased(ctx, asked)
+	if err != nil {
+		return nil, err
+	}
+	out, err := g.result(ctx, done)
+	if err != nil {
+		return nil, err
+	}
+	out.Body.Release, out.Body.Label = request.Release, request.Label
+	return out, nil
+}
+
+// askedOf checks what can be checked without the release.
+func askedOf(ctx context.Context, in *chainRunInput) (askedRun, error) {
+	chain, label, err := schemas.CutLabel(in.Chain)
+	if err != nil {
+		return askedRun{}, err
+	}
+	body := in.Body
+	switch {
+	case label == "":
+		label = body.Label
+	case body.Label != "" && body.Label != label:
+		return askedRun{}, schemas.Errorf(schemas.Invalid, "the path names label %s and the body label %.40q; name one", label, body.Label)
+	}
+	if (label == "") == (body.Release == "") {
+		return askedRun{}, schemas.Errorf(schemas.Invalid, "name what to run of chain %s: a label, as in %s@production, or a release, and not both", chain, chain)
+	}
+	input := body.Input
+	if len(input) == 0 {
+		input = json.RawMessage("{}")
+	}
+	if len(input) > maxInput {
+		return askedRun{}, tooLarge(schemas.Errorf(schemas.Invalid, "the input has %d bytes; at most %d are read", len(input), maxInput))
+	}
+	asked := askedRun{
+		name: labelOf(ctx, chain, label), release: body.Release, key: in.IdempotencyKey, input: input, metadata: body.Metadata,
+		by: caller(ctx).ID, detached: body.Mode == "detach",
+	}
+	return asked, asked.check()
+}
+
+func (a askedRun) check() error {
+	if a.release != "" {
+		if err := schemas.CheckRelease(a.release); err != nil {
+			return err
+		}
+	} else if err := schemas.CheckLabel(a.name.Label); err != nil {
+		return err
+	}
+	if a.key != "" {
+		if err := schemas.CheckRunID(a.key); err != nil {
+			return err
+		}
+	}
+	return schemas.CheckMetadata(a.metadata)
+}
+
+// fingerprint is the same for requests that ask for the same. A run by label is asked for by the label, wherever that points.
+func (a askedRun) fingerprint() string {
+	var input bytes.Buffer
+	if json.Compact(&input, a.input) != nil {
+		input.Write(a.input)
+	}
+	return schemas.Hash(encode([]any{"released", a.name.Chain, a.name.Label, a.release, input.String(), a.metadata}))[:32]
+}
+
+// pinned is the release that the run starts on now.
+func (g *Gateway) pinned(ctx context.Context, a askedRun) (*registry.Loaded, error) {
+	if a.release != "" {
+		return g.registry.Pinned(ctx, a.name.Tenant, a.name.Chain, a.release)
+	}
+	return g.registry.Resolve(ctx, a.name)
+}
+
+// carryReleased starts a run on the release that the label points to now, or joins the one that the same request started before, on the
+// release that the label pointed to then. Errors: those of carryOut, and of the registry.
+func (g *Gateway) carryReleased(ctx context.Context, a askedRun) (finished, schemas.RunRequest, error) {
+	release, refused := g.pinned(ctx, a)
+	if refused == nil {
+		if err := wire.CheckInput(release.Content, a.input); err != nil {
+			return finished{}, schemas.RunRequest{}, err
+		}
+	}
+	if a.key == "" {
+		if refused != nil {
+			return finished{}, schemas.RunRequest{}, refused
+		}
+		request, err := g.releasedRequest(ctx, a, release, newID(), g.now().UnixMilli())
+		if err != nil {
+			return finished{}, request, err
+		}
+		done, err := g.underway.carry(ctx, g, request, g.wayOf(a, release), ownership{}, true)
+		return done, request, err
+	}
+	owner, mine, err := g.claimReleased(ctx, a, release, refused)
+	if err != nil {
+		return finished{}, schemas.RunRequest{}, err
+	}
+	if release == nil || release.Hash != owner.Release {
+		if release, err = g.registry.Load(ctx, a.name.Tenant, a.name.Chain, owner.Release); err != nil {
+			return finished{}, schemas.RunRequest{}, err
+		}
+	}
+	request, err := g.releasedRequest(ctx, a, release, a.key, owner.StartMS)
+	if err != nil {
+		return finished{}, request, err
+	}
+	done, err := g.underway.carry(ctx, g, request, g.wayOf(a, release), owner, mine)
+	return done, request, err
+}
+
+// claimReleased makes the run id that of the request. Where no run can start, only one that the request started before is found.
+func (g *Gateway) claimReleased(ctx context.Context, a askedRun, release *registry.Loaded, refused error) (ownership, bool, error) {
+	if refused == nil {
+		return g.claimRun(ctx, a.name.Tenant, a.key, ownership{
+			Fingerprint: a.fingerprint(), StartMS: g.now().UnixMilli(), Instance: g.instance, Release: release.Hash,
+		})
+	}
+	owner, err := g.owner(ctx, a.name.Tenant, a.key)
+	if err != nil {
+		return owner, false, refused
+	}
+	return owner, false, sameRequest(owner, a.key, a.fingerprint())
+}
+
+func (g *Gateway) wayOf(a askedRun, release *registry.Loaded) way {
+	return way{
+		lane:     !a.detached && g.fitsLane(release.Content.Chains[release.Chain].Execution, release.Plan),
+		detached: a.detached, claimed: a.key != "",
+	}
+}
+
+// releasedRequest makes the message that starts the run.
+func (g *Gateway) releasedRequest(ctx context.Context, a askedRun, release *registry.Loaded, id string, startMS int64) (schemas.RunRequest, error) {
+	input, err := g.content(ctx, a.name.Tenant, a.input)
+	return schemas.RunRequest{
+		Tenant: a.name.Tenant, RunID: id, Bundle: release.Bundle, Plan: release.Plan, Input: input, StartMS: startMS, Fresh: a.key == "",
+		Release: release.Hash, Label: a.name.Label, Key: a.by, Metadata: a.metadata,
+	}, err
+}
+
+// checkServed refuses what would start on a recalled release; an empty one is none.
+func (g *Gateway) checkServed(ctx context.Context, tenant, chain, release string) error {
+	if release == "" {
+		return nil
+	}
+	return g.registry.CheckRecalled(ctx, tenant, chain, release)
+}

@@ -1,0 +1,133 @@
+package rest
+
+import (
+	"encoding/json"
+	"time"
+
+	"github.com/tenuto-dev/tenuto/schemas"
+)
+
+// NewRelease asks to make a release of a chain that is sent along.
+type NewRelease struct {
+	Bundle  schemas.Bundle `json:"bundle" doc:"The chain and all it uses, as tenuto release sends it."`
+	Source  string         `json:"source,omitempty" maxLength:"500" doc:"Where it was made from, for people."`
+	Message string         `json:"message,omitempty" maxLength:"2000" doc:"What is new."`
+}
+
+// Release is a release as lists show it.
+type Release struct {
+	Hash      string        `json:"hash" doc:"Names the release: the SHA-256 of its bundle in canonical form."`
+	Chain     string        `json:"chain"`
+	CreatedAt time.Time     `json:"created_at"`
+	By        schemas.Actor `json:"by"`
+	Source    string        `json:"source,omitempty"`
+	Message   string        `json:"message,omitempty"`
+	Labels    []string      `json:"labels,omitempty" doc:"That point to it now."`
+	Recalled  *Recalled     `json:"recalled,omitempty" doc:"Present when it was recalled: no run starts on it."`
+	Existed   bool          `json:"existed,omitempty" doc:"The same content was released before; this is that release."`
+}
+
+// Recalled says that a release was recalled.
+type Recalled struct {
+	Action schemas.RecallAction `json:"action" enum:"stop,finish,rerun-on"`
+	On     string               `json:"on,omitempty" doc:"Release that runs start anew on."`
+	At     time.Time            `json:"at"`
+	By     schemas.Actor        `json:"by"`
+	Why    string               `json:"why,omitempty"`
+}
+
+// ReleaseContent is a release with all that it holds.
+type ReleaseContent struct {
+	Release
+	Bundle schemas.Bundle `json:"bundle"`
+}
+
+// Difference is what differs between two releases.
+type Difference struct {
+	From     Release         `json:"from"`
+	To       Release         `json:"to"`
+	Settings []SettingChange `json:"settings" doc:"By path."`
+	Prompts  []PromptChange  `json:"prompts" doc:"By name."`
+}
+
+// SettingChange is a setting that differs: of chains, models, routes, providers, recipes, and the front matter of prompts.
+type SettingChange struct {
+	Path string          `json:"path" doc:"Such as chains.docs-qa.steps.answer.generate.max_cost, or prompts.answer.config.temperature."`
+	Old  json.RawMessage `json:"old,omitempty" doc:"Absent where there was none."`
+	New  json.RawMessage `json:"new,omitempty" doc:"Absent where there is none."`
+}
+
+// PromptChange is a prompt or partial whose text differs.
+type PromptChange struct {
+	Name string `json:"name"`
+	Kind string `json:"kind" enum:"added,removed,changed"`
+	Diff string `json:"diff,omitempty" doc:"Of a changed one: the lines that differ, in the unified format."`
+}
+
+// MoveLabel asks to move a label.
+type MoveLabel struct {
+	Release string `json:"release,omitempty" doc:"Hash of the release, or the beginning of it; or undo."`
+	Undo    bool   `json:"undo,omitempty" doc:"Go back to the release that the label pointed to before. Each undo goes one further back."`
+	Expect  string `json:"expect,omitempty" doc:"Hash of the release that the label must point to now, or the beginning of it, or none; anything if absent."`
+	Why     string `json:"why,omitempty" maxLength:"2000"`
+}
+
+// DecideLabel approves or rejects the move of a protected label.
+type DecideLabel struct {
+	Proposal int    `json:"proposal" minimum:"1" doc:"Number of the proposal."`
+	Why      string `json:"why,omitempty" maxLength:"2000"`
+}
+
+// ProtectLabel says whether moves of a label need a second person.
+type ProtectLabel struct {
+	Protected bool   `json:"protected"`
+	Why       string `json:"why,omitempty" maxLength:"2000"`
+}
+
+// Label is how a label stands.
+type Label struct {
+	Chain     string         `json:"chain"`
+	Label     string         `json:"label"`
+	Release   string         `json:"release,omitempty" doc:"Absent where it points to none yet."`
+	Number    int            `json:"number" doc:"Of the last entry of its history."`
+	ChangedAt time.Time      `json:"changed_at"`
+	By        schemas.Actor  `json:"by"`
+	Why       string         `json:"why,omitempty"`
+	Protected bool           `json:"protected,omitempty" doc:"Moves need a second person."`
+	Recalled  bool           `json:"recalled,omitempty" doc:"The release was recalled: no run starts by the label."`
+	Proposal  *LabelProposal `json:"proposal,omitempty" doc:"A move that waits for a second person."`
+}
+
+// LabelProposal is a move that waits for a second person, or that was decided.
+type LabelProposal struct {
+	Number  int           `json:"number"`
+	Release string        `json:"release"`
+	Undo    bool          `json:"undo,omitempty"`
+	By      schemas.Actor `json:"by"`
+	At      time.Time     `json:"at"`
+	Why     string        `json:"why,omitempty"`
+}
+
+// LabelEntry is one entry of a label's history.
+type LabelEntry struct {
+	Number    int                    `json:"number"`
+	Kind      schemas.LabelEventKind `json:"kind" enum:"set,undo,propose,approve,reject,protect,unprotect,recall"`
+	At        time.Time              `json:"at"`
+	By        schemas.Actor          `json:"by"`
+	Why       string                 `json:"why,omitempty"`
+	Release   string                 `json:"release,omitempty" doc:"That the label points to from then on."`
+	Before    string                 `json:"before,omitempty" doc:"That it pointed to before."`
+	Protected bool                   `json:"protected,omitempty"`
+	Recall    string                 `json:"recall,omitempty" doc:"Of recall: the release of the chain that was recalled."`
+	Proposal  *LabelProposal         `json:"proposal,omitempty" doc:"Of propose: what was proposed."`
+	Decided   *LabelProposal         `json:"decided,omitempty" doc:"Of approve and reject: the proposal."`
+}
+
+// NewChainRun asks for a run of a chain under a release.
+type NewChainRun struct {
+	Input    json.RawMessage   `json:"input,omitempty" doc:"The input of the chain, an object."`
+	Label    string            `json:"label,omitempty" doc:"Label of the chain, such as production: the run is pinned to the release that it points to now. It may stand in the path, as in docs-qa@production, instead."`
+	Release  string            `json:"release,omitempty" doc:"Hash of a release, instead of a label."`
+	Mode     string            `json:"mode,omitempty" enum:"wait,detach" doc:"wait for the result, which is the default, or detach: answer as soon as the run is accepted."`
+	Metadata map[string]string `json:"metadata,omitempty" doc:"Short texts that are kept with the run: at most 16, with 1024 bytes together."`
+}
