@@ -1,6 +1,10 @@
 package schemas
 
-import "slices"
+import (
+	"encoding/json"
+	"slices"
+	"strings"
+)
 
 // MaxChainDepth is how deep chains may call one another.
 const MaxChainDepth = 8
@@ -164,3 +168,37 @@ func (s PlanStep) simple() bool {
 
 // LaneMS is after how many milliseconds a run in a lane goes on as a workflow of its own, at the next step.
 const LaneMS = 20_000
+
+// Answers is the step whose text is the chain's answer: the one whose output, or the text of it, is the chain's output; empty if
+// the output is made in another way.
+func (d ChainDef) Answers() string {
+	if d.Output == "" && len(d.Steps) > 0 {
+		return d.Steps[len(d.Steps)-1].ID
+	}
+	step, ok := strings.CutPrefix(strings.TrimSpace(d.Output), "steps.")
+	if step = strings.TrimSuffix(step, ".text"); !ok || strings.ContainsFunc(step, func(r rune) bool { return !isAlphanumericRune(r) && r != '_' }) {
+		return ""
+	}
+	return step
+}
+
+func isAlphanumericRune(r rune) bool { return r < 128 && isAlphanumeric(byte(r)) }
+
+// AnswerText is the text in the output of a chain, a JSON value: a string, or the member text or answer of an object; empty for any other.
+func AnswerText(output []byte) string {
+	var text string
+	if json.Unmarshal(output, &text) == nil {
+		return text
+	}
+	var object struct {
+		Text   *string `json:"text"`
+		Answer string  `json:"answer"`
+	}
+	if json.Unmarshal(output, &object) != nil {
+		return ""
+	}
+	if object.Text != nil {
+		return *object.Text
+	}
+	return object.Answer
+}

@@ -34,7 +34,7 @@ func (c *conversation) call(ctx context.Context, target fleet.Target, request mo
 		detail.Cost = new(float64)
 		return resp, nil
 	}
-	paid, waited, took, err := c.s.pay(ctx, target, request, attempt)
+	paid, waited, took, err := c.s.pay(ctx, target, request, attempt, c.voice())
 	detail.WaitedMS, detail.TookMS = ms(waited), ms(took)
 	detail.Identity, detail.Recorded, detail.Ambiguous = paid.Identity, paid.Recorded, paid.Ambiguous
 	if err != nil {
@@ -51,11 +51,26 @@ func (c *conversation) call(ctx context.Context, target fleet.Target, request mo
 	return paid.Response, nil
 }
 
+// voice is how those hear the call who follow the run's answer while it comes in; nil where nobody does, or it is not the answer. What is
+// checked or changed before it is an answer (output of a schema, citations) is not heard before.
+func (c *conversation) voice() model.Emit {
+	g := c.s.def.Generate
+	if g == nil || g.Cite || c.schema != nil || c.purpose != purposeAnswer || c.s.in.Path != "" || c.s.chain.Answers() != c.s.in.Step {
+		return nil
+	}
+	voice := c.s.a.Hub.Voice(c.s.in.Tenant, c.s.in.RunID)
+	if voice == nil {
+		return nil
+	}
+	voice.Restart()
+	return func(d model.Delta) { voice.Add(d.Text) }
+}
+
 func ms(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
 
 // pay makes the call when the provider's limits let it. What is recorded already needs no leave.
 func (s *stepping) pay(
-	ctx context.Context, target fleet.Target, request model.Request, attempt string,
+	ctx context.Context, target fleet.Target, request model.Request, attempt string, emit model.Emit,
 ) (paid model.Paid, waited, took time.Duration, err error) {
 	policy := s.def.Ambiguous
 	if s.in.Resent {
@@ -75,7 +90,7 @@ func (s *stepping) pay(
 		}, nil
 	}
 	paid, err = target.Provider.Pay(ctx, model.Call{
-		Tenant: s.in.Tenant, Attempt: attempt, Request: request, Records: s.book(), Ambiguous: policy, Leave: leave,
+		Tenant: s.in.Tenant, Attempt: attempt, Request: request, Records: s.book(), Ambiguous: policy, Leave: leave, Emit: emit,
 	})
 	if ctx.Err() != nil { // the call may still be under way, and granted in other hands
 		return paid, 0, time.Since(start), err

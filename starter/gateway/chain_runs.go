@@ -16,6 +16,7 @@ import (
 
 type chainRunInput struct {
 	Chain          string `path:"chain" doc:"Name of the chain, or with its label, such as docs-qa@production."`
+	Last           string `header:"Last-Event-ID" doc:"Of mode stream with an idempotency key: id of the last event that came; what was shown then is not shown again."`
 	IdempotencyKey string `header:"Idempotency-Key" doc:"Becomes the run's id; the same key with the same request has the same result, under the release that the first had."`
 	Body           rest.NewChainRun
 }
@@ -28,7 +29,7 @@ func (g *Gateway) chainRunRoutes() {
 			http.StatusPaymentRequired, http.StatusNotFound, http.StatusConflict, http.StatusRequestEntityTooLarge, http.StatusTooManyRequests,
 			http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout,
 		},
-		Metadata: map[string]any{refuses: true}, Responses: g.accepted(),
+		Metadata: map[string]any{refuses: true}, Responses: g.repliesWith(g.accepted()),
 	}, services, g.runRelease)
 }
 
@@ -51,14 +52,22 @@ type askedRun struct {
 	metadata map[string]string
 	by       string // id of the caller's API key
 	detached bool
+	streamed bool
 }
 
-func (g *Gateway) runRelease(ctx context.Context, in *chainRunInput) (*runResultOutput, error) {
+func (g *Gateway) runRelease(ctx context.Context, in *chainRunInput) (*reply, error) {
 	asked, err := askedOf(ctx, in)
 	if err != nil {
 		return nil, err
 	}
-	done, request, err := g.carryReleased(ctx, asked)
+	ready, err := g.ready(ctx, asked)
+	if err != nil {
+		return nil, err
+	}
+	if asked.streamed {
+		return g.streamed(asked, ready, in.Last)
+	}
+	done, err := g.underway.carry(ctx, g, ready.request, ready.way, ready.owner, ready.mine)
 	if err != nil {
 		return nil, err
 	}
@@ -66,8 +75,8 @@ func (g *Gateway) runRelease(ctx context.Context, in *chainRunInput) (*runResult
 	if err != nil {
 		return nil, err
 	}
-	out.Body.Release, out.Body.Label = request.Release, request.Label
-	return out, nil
+	out.Body.Release, out.Body.Label = ready.request.Release, ready.request.Label
+	return inJSON(out.Status, out.Body), nil
 }
 
 // askedOf checks what can be checked without the release.
@@ -95,7 +104,10 @@ func askedOf(ctx context.Context, in *chainRunInput) (askedRun, error) {
 	}
 	asked := askedRun{
 		name: labelOf(ctx, chain, label), release: body.Release, key: in.IdempotencyKey, input: input, metadata: body.Metadata,
-		by: caller(ctx).ID, detached: body.Mode == "detach",
+		by: caller(ctx).ID, detached: body.Mode == "detach", streamed: body.Mode == "stream",
+	}
+	if asked.streamed && asked.key == "" {
+		asked.key = newID() // so that the run can be found, and carried on, when its stream is cut
 	}
 	return asked, asked.check()
 }
@@ -133,48 +145,53 @@ func (g *Gateway) pinned(ctx context.Context, a askedRun) (*registry.Loaded, err
 	return g.registry.Resolve(ctx, a.name)
 }
 
-// carryReleased starts a run on the release that the label points to now, or joins the one that the same request started before, on the
-// release that the label pointed to then. Errors: those of carryOut, and of the registry.
-func (g *Gateway) carryReleased(ctx context.Context, a askedRun) (finished, schemas.RunRequest, error) {
+// readyRun is a run that is to be begun, or joined.
+type readyRun struct {
+	request schemas.RunRequest
+	way     way
+	owner   ownership
+	mine    bool
+}
+
+// ready pins a run to the release that the label points to now, or to the one that it pointed to when the same request came first. Errors: those
+// of carryOut, and of the registry.
+func (g *Gateway) ready(ctx context.Context, a askedRun) (readyRun, error) {
 	release, refused := g.pinned(ctx, a)
 	if refused == nil {
 		if err := wire.CheckInput(release.Content, a.input); err != nil {
-			return finished{}, schemas.RunRequest{}, err
+			return readyRun{}, err
 		}
 	}
 	if a.key == "" {
 		if refused != nil {
-			return finished{}, schemas.RunRequest{}, refused
+			return readyRun{}, refused
 		}
 		request, err := g.releasedRequest(ctx, a, release, newID(), g.now().UnixMilli())
-		if err != nil {
-			return finished{}, request, err
-		}
-		done, err := g.underway.carry(ctx, g, request, g.wayOf(a, release), ownership{}, true)
-		return done, request, err
+		return readyRun{request: request, way: g.wayOf(a, release), mine: true}, err
 	}
 	owner, mine, err := g.claimReleased(ctx, a, release, refused)
 	if err != nil {
-		return finished{}, schemas.RunRequest{}, err
+		return readyRun{}, err
 	}
 	if release == nil || release.Hash != owner.Release {
 		if release, err = g.registry.Load(ctx, a.name.Tenant, a.name.Chain, owner.Release); err != nil {
-			return finished{}, schemas.RunRequest{}, err
+			return readyRun{}, err
 		}
 	}
 	request, err := g.releasedRequest(ctx, a, release, a.key, owner.StartMS)
-	if err != nil {
-		return finished{}, request, err
-	}
-	done, err := g.underway.carry(ctx, g, request, g.wayOf(a, release), owner, mine)
-	return done, request, err
+	return readyRun{request, g.wayOf(a, release), owner, mine}, err
 }
 
 // claimReleased makes the run id that of the request. Where no run can start, only one that the request started before is found.
 func (g *Gateway) claimReleased(ctx context.Context, a askedRun, release *registry.Loaded, refused error) (ownership, bool, error) {
 	if refused == nil {
+		start := g.now().UnixMilli()
+		request, err := g.releasedRequest(ctx, a, release, a.key, start)
+		if err != nil {
+			return ownership{}, false, err
+		}
 		return g.claimRun(ctx, a.name.Tenant, a.key, ownership{
-			Fingerprint: a.fingerprint(), StartMS: g.now().UnixMilli(), Instance: g.instance, Release: release.Hash,
+			Fingerprint: a.fingerprint(), StartMS: start, Instance: g.instance, Release: release.Hash, Run: &request,
 		})
 	}
 	owner, err := g.owner(ctx, a.name.Tenant, a.key)

@@ -122,7 +122,7 @@ func TestWhatIsWrongWithARunOfARelease(t *testing.T) {
 		{"two@production", map[string]any{"input": text, "label": "staging"}, 400, schemas.Invalid, "name one"},
 		{"two", map[string]any{"input": text, "release": strings.Repeat("0", 64)}, 404, schemas.NotFound, "no release"},
 		{"two", map[string]any{"input": text, "release": first.Hash[:12]}, 400, schemas.Invalid, "64 hex digits"},
-		{"two@production", map[string]any{"input": text, "mode": "stream"}, 400, schemas.Invalid, "mode"},
+		{"two@production", map[string]any{"input": text, "mode": "later"}, 400, schemas.Invalid, "mode"},
 		{"two@production", map[string]any{"input": text, "inputs": text}, 400, schemas.Invalid, "inputs"},
 		{"two@production", map[string]any{"input": map[string]any{}}, 400, schemas.Invalid, "the input of chain two"},
 		{"two@production", map[string]any{"input": []int{1}}, 400, schemas.Invalid, "the input of chain two"},

@@ -23,6 +23,8 @@ type ownership struct {
 	StartMS     int64  `json:"start_ms"`
 	Instance    string `json:"instance"`
 	Release     string `json:"release,omitempty"` // that the run is pinned to, whatever a label points to since
+
+	Run *schemas.RunRequest `json:"run,omitempty"` // to carry on with when a client comes back for its events
 }
 
 // own makes the run ours, or tells whose it is.

@@ -59,7 +59,9 @@ type Gateway struct {
 	store    *blob.Store
 	journal  *journal.Journal
 	records  *records.Finder
-	lanes    Lanes // nil where no worker shares the process
+	lanes    Lanes    // nil where no worker shares the process
+	hub      *hub.Hub // nil there too
+	silent   hub.Hub  // has voices that never speak
 	instance string
 	inFlight inFlight
 	bundles  bundles
@@ -108,6 +110,7 @@ func New(deps Deps) (*Gateway, error) {
 		metrics:  newMetrics(),
 	}
 	if deps.Hub != nil {
+		g.hub = deps.Hub
 		g.lanes = tenuto.NewLanes(deps.Temporal, schemas.LaneQueue(g.instance), deps.Hub)
 	}
 	g.records = &records.Finder{Store: g.store, Journal: g.journal, Now: g.now}
@@ -171,6 +174,7 @@ func (g *Gateway) assemble(version string) http.Handler {
 	g.runRoutes()
 	g.feedbackRoutes()
 	g.chainRunRoutes()
+	g.eventRoutes()
 	g.releaseRoutes()
 	g.labelRoutes()
 	g.healthRoutes(mux)

@@ -101,6 +101,7 @@ func flightOf(request schemas.RunRequest) string { return request.Tenant + "/" +
 
 // begin carries out a run in a lane where it may and one is free, else as a workflow of its own.
 func (g *Gateway) begin(ctx context.Context, request schemas.RunRequest, w way) (finished, error) {
+	request.First = w.first
 	if w.lane {
 		out, began, err := g.lanes.Run(ctx, request)
 		switch {
@@ -110,7 +111,7 @@ func (g *Gateway) begin(ctx context.Context, request schemas.RunRequest, w way) 
 			return finished{id: request.RunID, outcome: &out}, err
 		}
 	}
-	request.Fresh, request.First = false, w.first
+	request.Fresh = false
 	run, err := client.StartChain(ctx, g.temporal, request, client.ChainOptions{})
 	if err != nil || w.detached {
 		return finished{id: request.RunID}, err

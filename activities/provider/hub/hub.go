@@ -1,5 +1,5 @@
 // Package hub joins the front door with the workers of its process, beside Temporal: runs begin while their lane is asked for them, and
-// their callers hear of the end as soon as it is durable. All of it is lost with the process; the run's record is what counts.
+// their callers hear what the answer says while it comes in, and of the end as soon as it is durable. All of it is lost with the process; the run's record is what counts.
 package hub
 
 import (
@@ -17,6 +17,7 @@ type Hub struct {
 
 	mu        sync.Mutex
 	listeners map[string][]*listener // by tenant and run
+	voices    map[string]*Voice      // by tenant and run
 }
 
 type listener struct{ ended chan schemas.RunOutcome }

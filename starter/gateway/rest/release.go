@@ -128,6 +128,11 @@ type NewChainRun struct {
 	Input    json.RawMessage   `json:"input,omitempty" doc:"The input of the chain, an object."`
 	Label    string            `json:"label,omitempty" doc:"Label of the chain, such as production: the run is pinned to the release that it points to now. It may stand in the path, as in docs-qa@production, instead."`
 	Release  string            `json:"release,omitempty" doc:"Hash of a release, instead of a label."`
-	Mode     string            `json:"mode,omitempty" enum:"wait,detach" doc:"wait for the result, which is the default, or detach: answer as soon as the run is accepted."`
+	Mode     string            `json:"mode,omitempty" enum:"wait,detach,stream" doc:"wait for the result, which is the default; detach: answer as soon as the run is accepted; stream: server-sent events with the answer while it comes in, and the result."`
 	Metadata map[string]string `json:"metadata,omitempty" doc:"Short texts that are kept with the run: at most 16, with 1024 bytes together."`
+}
+
+// Delta is a piece of an answer that comes in.
+type Delta struct {
+	Text string `json:"text"`
 }

@@ -1,0 +1,161 @@
+package gateway
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/danielgtaylor/huma/v2/adapters/humago"
+
+	"github.com/tenuto-dev/tenuto/schemas"
+	"github.com/tenuto-dev/tenuto/starter/gateway/rest"
+)
+
+// reply is an answer in JSON or as events.
+type reply struct {
+	Status int
+	Body   func(huma.Context)
+}
+
+// inJSON answers at once.
+func inJSON(status int, body any) *reply {
+	return &reply{Status: status, Body: func(ctx huma.Context) {
+		ctx.SetStatus(status)
+		ctx.SetHeader("Content-Type", "application/json")
+		_ = json.NewEncoder(ctx.BodyWriter()).Encode(body) //nolint:errchkjson // the caller may be gone; there is nobody else to tell
+	}}
+}
+
+// inEvents answers with what tell writes. Its error is that the client has gone.
+func inEvents(tell func(ctx context.Context, event func(name, id string, data any) error) error) *reply {
+	return &reply{Status: http.StatusOK, Body: func(hctx huma.Context) {
+		r, w := humago.Unwrap(hctx)
+		_ = tell(r.Context(), events(w))
+	}}
+}
+
+// repliesWith describes an operation that answers with a run's result, or with events.
+func (g *Gateway) repliesWith(responses map[string]*huma.Response) map[string]*huma.Response {
+	responses["200"] = &huma.Response{
+		Description: "The result, or for mode stream events: run, delta (with an id to go on from), reset (what was shown is void), done or error.",
+		Content: map[string]*huma.MediaType{
+			"application/json":  {Schema: huma.SchemaFromType(g.api.OpenAPI().Components.Schemas, typeOf[rest.RunResult]())},
+			"text/event-stream": {Schema: &huma.Schema{Type: "string"}},
+		},
+	}
+	return responses
+}
+
+// streamed answers with the events of a run that this request starts, or joins.
+func (g *Gateway) streamed(asked askedRun, ready readyRun, last string) (*reply, error) {
+	t := &telling{}
+	if err := t.position(last); err != nil {
+		return nil, err
+	}
+	about := rest.RunResult{RunID: ready.request.RunID, Status: rest.RunRunning, Release: ready.request.Release, Label: asked.name.Label}
+	return g.events(t, about, ready.request, func(ctx context.Context) (finished, error) {
+		return g.underway.carry(ctx, g, ready.request, ready.way, ready.owner, ready.mine)
+	}), nil
+}
+
+// events follows a run that carry carries out, or joins. The voice stays open until the run has ended, whoever listens: who comes back finds
+// what was said meanwhile.
+func (g *Gateway) events(t *telling, about rest.RunResult, request schemas.RunRequest, carry func(context.Context) (finished, error)) *reply {
+	return inEvents(func(ctx context.Context, event func(name, id string, data any) error) error {
+		t.event = event
+		voice, stop := g.voices().Open(request.Tenant, request.RunID)
+		ended := make(chan told, 1)
+		go func() {
+			defer stop()
+			done, err := carry(context.WithoutCancel(ctx))
+			ended <- told{done, err}
+		}()
+		if err := event("run", "", about); err != nil {
+			return err
+		}
+		return g.follow(ctx, t, voice, ended)
+	})
+}
+
+type eventsInput struct {
+	ID    string `path:"run"`
+	Start int64  `query:"start_ms" doc:"When the run started, from a list; needed only for ids that callers chose, and not even then if they are claimed."`
+	Last  string `header:"Last-Event-ID" doc:"Id of the last event that came: what was shown then is not shown again."`
+}
+
+func (g *Gateway) eventRoutes() {
+	route(g, huma.Operation{
+		OperationID: "follow-run", Method: http.MethodGet, Path: "/api/v1/runs/{run}/events",
+		Summary: "Follow a run: its answer while it comes in, and its result; also to go on after a connection was lost", Tags: []string{"chains"},
+		Errors: []int{http.StatusNotFound},
+		Responses: map[string]*huma.Response{"200": {
+			Description: "Events: run, delta (with an id to go on from), reset (what was shown is void), done or error.",
+			Content:     map[string]*huma.MediaType{"text/event-stream": {Schema: &huma.Schema{Type: "string"}}},
+		}},
+	}, services, g.followRun)
+}
+
+// followRun tells of a run wherever it is: one that ended from its record, one of this process while it speaks, one of another when it
+// ends. A claimed run whose process is gone is carried on.
+func (g *Gateway) followRun(ctx context.Context, in *eventsInput) (*reply, error) {
+	t := &telling{}
+	if err := t.position(in.Last); err != nil {
+		return nil, err
+	}
+	tenant := caller(ctx).Tenant
+	if err := schemas.CheckRunID(in.ID); err != nil {
+		return nil, err
+	}
+	owner, claimed := g.owner(ctx, tenant, in.ID)
+	switch {
+	case claimed == nil && owner.Run != nil:
+		request := *owner.Run
+		about := rest.RunResult{RunID: in.ID, Status: rest.RunRunning, Release: request.Release, Label: request.Label}
+		w := way{lane: g.fitsLane("", request.Plan), claimed: true}
+		return g.events(t, about, request, func(ctx context.Context) (finished, error) { return g.underway.carry(ctx, g, request, w, owner, false) }), nil
+	case claimed != nil && schemas.CodeOf(claimed) != schemas.NotFound:
+		return nil, claimed
+	}
+	exchange, ok, err := g.ended(ctx, tenant, in.ID, in.Start)
+	if err != nil {
+		return nil, err
+	}
+	if !ok {
+		if run, err := g.unrecorded(ctx, tenant, in.ID); err != nil || run.Status != rest.RunRunning {
+			return nil, orElse(err, schemas.Errorf(schemas.NotFound, "run %s left no record that can be followed", in.ID))
+		}
+	}
+	request := schemas.RunRequest{Tenant: tenant, RunID: in.ID}
+	about := rest.RunResult{RunID: in.ID, Status: rest.RunRunning, Release: exchange.Release, Label: exchange.Label}
+	return g.events(t, about, request, func(ctx context.Context) (finished, error) {
+		if ok {
+			out := outcomeOf(exchange)
+			return finished{in.ID, &out}, failed(exchange.Failure)
+		}
+		return g.awaited(ctx, request)
+	}), nil
+}
+
+// awaited waits for a run that nobody has claimed: one in this process, or a workflow.
+func (g *Gateway) awaited(ctx context.Context, request schemas.RunRequest) (finished, error) {
+	for g.inFlight.has(flightOf(request)) {
+		time.Sleep(claimPoll)
+	}
+	return g.outcome(ctx, request.RunID, g.attach(ctx, request))
+}
+
+func orElse(err, other error) error {
+	if err != nil {
+		return err
+	}
+	return other
+}
+
+func failed(f *schemas.StepError) error {
+	if f == nil {
+		return nil
+	}
+	return schemas.Errorf(f.Code, "%s", f.Message)
+}
