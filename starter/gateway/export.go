@@ -59,7 +59,7 @@ func (g *Gateway) exportRuns(ctx context.Context, in *exportInput) (*huma.Stream
 	if err := e.prepare(ctx, keys); err != nil {
 		return nil, err
 	}
-	return &huma.StreamResponse{Body: func(out huma.Context) { e.stream(out.Context(), out, keys, done) }}, nil
+	return &huma.StreamResponse{Body: func(out huma.Context) { e.stream(out.Context(), out, keys, done) }}, nil //nolint:contextcheck // it passes that of the answer
 }
 
 // export is a page on its way.
