@@ -11,6 +11,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/tenuto-dev/tenuto/activities/provider/blob"
 	"github.com/tenuto-dev/tenuto/schemas"
 	"github.com/tenuto-dev/tenuto/starter/gateway/rest"
 )
@@ -139,6 +140,11 @@ func (g *Gateway) feedbackOn(ctx context.Context, tenant, run string, start time
 	if err != nil {
 		return nil, err
 	}
+	return g.readFeedback(ctx, page)
+}
+
+// readFeedback reads the pieces side by side and puts the oldest first.
+func (g *Gateway) readFeedback(ctx context.Context, page []blob.Info) ([]schemas.Feedback, error) {
 	all := make([]schemas.Feedback, len(page))
 	reading, ctx := errgroup.WithContext(ctx)
 	reading.SetLimit(16)
