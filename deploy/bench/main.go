@@ -35,6 +35,7 @@ type options struct {
 	laneAt16          float64
 	laneAt64          float64
 	workflowBound     float64
+	streamBound       float64 // ms
 	chainTime         time.Duration
 	chainModes        string
 	chainRounds       int
@@ -46,7 +47,7 @@ func parseOptions(args []string, stderr io.Writer) (options, error) {
 	var o options
 	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
 	flags.SetOutput(stderr)
-	flags.StringVar(&o.only, "only", "ingest,memory,ask,chains", "`measurements` to make, by name")
+	flags.StringVar(&o.only, "only", "ingest,memory,ask,chains,stream", "`measurements` to make, by name")
 	flags.StringVar(&o.binaries, "bin", "", "`folder` of tenuto and tenuto-worker (default: this program's)")
 	flags.IntVar(&o.rounds, "rounds", 3, "pairs of ingestion and raw import")
 	flags.IntVar(&o.runs, "runs", 200, "questions, and as many empty workflows")
@@ -60,6 +61,7 @@ func parseOptions(args []string, stderr io.Writer) (options, error) {
 	flags.Float64Var(&o.laneAt16, "lane-bound-16", 0.80, "runs a second in lanes by those of a plain program, at least, 16 at a time")
 	flags.Float64Var(&o.laneAt64, "lane-bound-64", 0.45, "the same, 64 at a time")
 	flags.Float64Var(&o.workflowBound, "workflow-bound", 0.7, "runs a second as workflows by those of an empty workflow with as many local activities, at least")
+	flags.Float64Var(&o.streamBound, "stream-bound", 5, "time to the first piece of a streamed answer over that of the model's endpoint, in `ms`, at most")
 	flags.DurationVar(&o.chainTime, "chain-time", 5*time.Second, "of each measurement of runs")
 	flags.StringVar(&o.chainModes, "chain-modes", "lane@1,lane@16,lane@64,workflow@1,workflow@16", "`measurements` of runs to make: how they are carried out, and how many at a time")
 	flags.IntVar(&o.chainRounds, "chain-rounds", 3, "how often each load is measured; the median counts")
@@ -107,7 +109,7 @@ func (b *bench) all(ctx context.Context) error {
 	known := []struct {
 		name    string
 		measure func(context.Context) error
-	}{{"chains", b.chains}, {"ask", b.ask}, {"ingest", b.ingest}, {"memory", b.memory}}
+	}{{"chains", b.chains}, {"stream", b.stream}, {"ask", b.ask}, {"ingest", b.ingest}, {"memory", b.memory}}
 	chosen := strings.Split(b.only, ",")
 	for _, k := range known {
 		if !slices.Contains(chosen, k.name) {

@@ -106,9 +106,6 @@ func askedOf(ctx context.Context, in *chainRunInput) (askedRun, error) {
 		name: labelOf(ctx, chain, label), release: body.Release, key: in.IdempotencyKey, input: input, metadata: body.Metadata,
 		by: caller(ctx).ID, detached: body.Mode == "detach", streamed: body.Mode == "stream",
 	}
-	if asked.streamed && asked.key == "" {
-		asked.key = newID() // so that the run can be found, and carried on, when its stream is cut
-	}
 	return asked, asked.check()
 }
 
@@ -151,6 +148,7 @@ type readyRun struct {
 	way     way
 	owner   ownership
 	mine    bool
+	claimed <-chan error // of a streamed run whose id is ours: nil once its claim is durable
 }
 
 // ready pins a run to the release that the label points to now, or to the one that it pointed to when the same request came first. Errors: those
@@ -167,7 +165,11 @@ func (g *Gateway) ready(ctx context.Context, a askedRun) (readyRun, error) {
 			return readyRun{}, refused
 		}
 		request, err := g.releasedRequest(ctx, a, release, newID(), g.now().UnixMilli())
-		return readyRun{request: request, way: g.wayOf(a, release), mine: true}, err
+		ready := readyRun{request: request, way: g.wayOf(a, release), mine: true}
+		if a.streamed && err == nil {
+			g.claimStreamed(ctx, a, &ready)
+		}
+		return ready, err
 	}
 	owner, mine, err := g.claimReleased(ctx, a, release, refused)
 	if err != nil {
@@ -179,7 +181,21 @@ func (g *Gateway) ready(ctx context.Context, a askedRun) (readyRun, error) {
 		}
 	}
 	request, err := g.releasedRequest(ctx, a, release, a.key, owner.StartMS)
-	return readyRun{request, g.wayOf(a, release), owner, mine}, err
+	return readyRun{request: request, way: g.wayOf(a, release), owner: owner, mine: mine}, err
+}
+
+// claimStreamed claims a run under an id that nobody else can have, while it begins: it can be found, and carried on, when its stream is cut.
+// Its first call is marked before it is sent, so whoever carries it on knows of that; and its client is told nothing before the claim is
+// durable, so no client waits for a run that nobody knows.
+func (g *Gateway) claimStreamed(ctx context.Context, a askedRun, ready *readyRun) {
+	ready.request.Fresh, ready.way.claimed = false, true
+	ready.owner = ownership{
+		Fingerprint: a.fingerprint(), StartMS: ready.request.StartMS, Instance: g.instance, Release: ready.request.Release, Run: &ready.request,
+	}
+	claim, claimed := encode(ready.owner), make(chan error, 1)
+	ready.claimed = claimed
+	key := schemas.ClaimKey(ready.request.Tenant, ready.request.RunID)
+	go func() { claimed <- g.store.Put(context.WithoutCancel(ctx), key, claim) }()
 }
 
 // claimReleased makes the run id that of the request. Where no run can start, only one that the request started before is found.

@@ -173,14 +173,11 @@ func (g *Gateway) assemble(version string) http.Handler {
 	g.askRoutes()
 	g.runRoutes()
 	g.feedbackRoutes()
-<<<<<<< HEAD
 	g.chainRunRoutes()
 	g.eventRoutes()
 	g.releaseRoutes()
 	g.labelRoutes()
-=======
 	g.exportRoutes()
->>>>>>> 419b024 (Records are exported by day, as Parquet and JSON lines, each run once)
 	g.healthRoutes(mux)
 	g.schemaRoutes(mux)
 	g.consoleRoutes(mux)

@@ -55,14 +55,16 @@ func (g *Gateway) streamed(asked askedRun, ready readyRun, last string) (*reply,
 		return nil, err
 	}
 	about := rest.RunResult{RunID: ready.request.RunID, Status: rest.RunRunning, Release: ready.request.Release, Label: asked.name.Label}
-	return g.events(t, about, ready.request, func(ctx context.Context) (finished, error) {
+	return g.events(t, about, ready.request, ready.claimed, func(ctx context.Context) (finished, error) {
 		return g.underway.carry(ctx, g, ready.request, ready.way, ready.owner, ready.mine)
 	}), nil
 }
 
 // events follows a run that carry carries out, or joins. The voice stays open until the run has ended, whoever listens: who comes back finds
 // what was said meanwhile.
-func (g *Gateway) events(t *telling, about rest.RunResult, request schemas.RunRequest, carry func(context.Context) (finished, error)) *reply {
+func (g *Gateway) events(
+	t *telling, about rest.RunResult, request schemas.RunRequest, claimed <-chan error, carry func(context.Context) (finished, error),
+) *reply {
 	return inEvents(func(ctx context.Context, event func(name, id string, data any) error) error {
 		t.event = event
 		voice, stop := g.voices().Open(request.Tenant, request.RunID)
@@ -72,6 +74,11 @@ func (g *Gateway) events(t *telling, about rest.RunResult, request schemas.RunRe
 			done, err := carry(context.WithoutCancel(ctx))
 			ended <- told{done, err}
 		}()
+		if claimed != nil {
+			if err := <-claimed; err != nil {
+				return g.finishTelling(ctx, t, told{err: err})
+			}
+		}
 		if err := event("run", "", about); err != nil {
 			return err
 		}
@@ -114,7 +121,7 @@ func (g *Gateway) followRun(ctx context.Context, in *eventsInput) (*reply, error
 		request := *owner.Run
 		about := rest.RunResult{RunID: in.ID, Status: rest.RunRunning, Release: request.Release, Label: request.Label}
 		w := way{lane: g.fitsLane("", request.Plan), claimed: true}
-		return g.events(t, about, request, func(ctx context.Context) (finished, error) { return g.underway.carry(ctx, g, request, w, owner, false) }), nil
+		return g.events(t, about, request, nil, func(ctx context.Context) (finished, error) { return g.underway.carry(ctx, g, request, w, owner, false) }), nil
 	case claimed != nil && schemas.CodeOf(claimed) != schemas.NotFound:
 		return nil, claimed
 	}
@@ -129,7 +136,7 @@ func (g *Gateway) followRun(ctx context.Context, in *eventsInput) (*reply, error
 	}
 	request := schemas.RunRequest{Tenant: tenant, RunID: in.ID}
 	about := rest.RunResult{RunID: in.ID, Status: rest.RunRunning, Release: exchange.Release, Label: exchange.Label}
-	return g.events(t, about, request, func(ctx context.Context) (finished, error) {
+	return g.events(t, about, request, nil, func(ctx context.Context) (finished, error) {
 		if ok {
 			out := outcomeOf(exchange)
 			return finished{in.ID, &out}, failed(exchange.Failure)
