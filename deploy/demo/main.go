@@ -1,9 +1,10 @@
 // Command demo shows the platform's first path on a running stack: it ingests the documents of the Go toolchain, asks questions,
-// ingests again, and runs a chain of a new project. Every step is a command that a user could type.
+// ingests again, runs a chain of a new project, and releases it. Every step is a command that a user could type.
 package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -22,31 +23,48 @@ func main() {
 	}
 }
 
-// scene is a part of the demo: what it shows, and the commands that show it.
+// scene is a part of the demo: what it shows, and the commands that show it. A file may be changed before them, as in an editor.
 type scene struct {
 	title    string
 	commands [][]string
+	edited   string // file that a line is added to
+	line     string
 }
 
 // scenes are the demo, over the folder docs. The new project's chain searches the collection docs.
 func scenes(docs string) []scene {
 	ingest := []string{"ingest", docs, "--collection", "docs"}
 	return []scene{
-		{"Ingest the documents that ship with Go: parse, chunk, embed, publish, prove.", [][]string{ingest}},
-		{"Ask. The answers are quotes (the built-in model local/extractive only quotes); each citation was verified.", [][]string{
+		{title: "Ingest the documents that ship with Go: parse, chunk, embed, publish, prove.", commands: [][]string{ingest}},
+		{title: "Ask. The answers are quotes (the built-in model local/extractive only quotes); each citation was verified.", commands: [][]string{
 			{"ask", "What happens when you send to a closed channel?", "--collection", "docs"},
 			{"ask", "What is the value of an uninitialized pointer, slice, map or interface variable?", "--collection", "docs"},
 			{"ask", "When are deferred functions executed?", "--collection", "docs"},
 		}},
-		{"Ingest again: nothing changed, so nothing is embedded and nothing is written.", [][]string{ingest}},
-		{"Begin a project, a folder with chains, prompts and models to keep in Git, and check it.", [][]string{
+		{title: "Ingest again: nothing changed, so nothing is embedded and nothing is written.", commands: [][]string{ingest}},
+		{title: "Begin a project, a folder with chains, prompts and models to keep in Git, and check it.", commands: [][]string{
 			{"init", "answers"},
 			{"check", "answers"},
 		}},
-		{"Run its chain: it finds passages, then has a model answer from them. The key becomes the name of the run.", [][]string{
+		{title: "Run its chain: it finds passages, then has a model answer from them. The key becomes the name of the run.", commands: [][]string{
 			{"run", "docs-qa", "--project", "answers", "--input", "question=What does the function recover return?", "--key", "first"},
 		}},
-		{"Look at the run: what each step did, and what it cost.", [][]string{{"runs", "show", "first"}}},
+		{title: "Look at the run: what each step did, and what it cost.", commands: [][]string{{"runs", "show", "first"}}},
+		{title: "Release the project: each chain with all that it uses, under one hash, and run one by its label.", commands: [][]string{
+			{"release", "answers", "--label", "staging", "--message", "as it was made"},
+			{"run", "docs-qa@staging", "--input", "question=What does the function recover return?"},
+			{"label", "set", "docs-qa@production", "docs-qa@staging", "--why", "it answers well"},
+		}},
+		{title: "Change a prompt. The change is on staging; what production serves stays as it is.", edited: "answers/prompts/answer.prompt", line: "Answer in one sentence.",
+			commands: [][]string{
+				{"release", "answers", "--label", "staging", "--message", "shorter answers"},
+				{"releases", "diff", "docs-qa@production", "docs-qa@staging"},
+			}},
+		{title: "Promote it, and take it back: the label moves at once, and its history says who moved it and why.", commands: [][]string{
+			{"label", "set", "docs-qa@production", "docs-qa@staging"},
+			{"label", "set", "docs-qa@production", "--undo", "--why", "too short"},
+			{"label", "history", "docs-qa@production"},
+		}},
 	}
 }
 
@@ -70,19 +88,37 @@ func demo(ctx context.Context, args []string) error {
 	defer os.RemoveAll(dir)
 	for _, s := range scenes(docs) {
 		fmt.Printf("\n== %s\n", s.title)
+		if err := s.edit(dir); err != nil {
+			return err
+		}
 		for _, command := range s.commands {
 			if err := run(ctx, tenuto, dir, command); err != nil {
 				return err
 			}
 		}
 	}
+	fmt.Printf("\nRuns can be read in the console, here at %s/console until the stack stops.\n", os.Getenv("TENUTO_URL"))
 	fmt.Print(next)
 	return nil
 }
 
+// edit adds the scene's line to its file.
+func (s scene) edit(dir string) error {
+	if s.edited == "" {
+		return nil
+	}
+	fmt.Printf("\n$ echo %q >> %s\n", s.line, s.edited)
+	file, err := os.OpenFile(filepath.Join(dir, s.edited), os.O_APPEND|os.O_WRONLY, 0)
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintln(file, s.line)
+	return errors.Join(err, file.Close())
+}
+
 const next = `
 Done: the stack stops now and leaves nothing behind. To go on:
-  make up                                          keep a stack running: gateway, console of Temporal, Weaviate, S3
+  make up                                          keep a stack running: gateway with its console, Temporal with its UI, Weaviate, S3
   .cache/bin/tenuto ingest DIR --collection docs   your own documents
   .cache/bin/tenuto ask QUESTION --collection docs
   .cache/bin/tenuto init PROJECT                   your own chains; PROJECT/README.md says how to go on
