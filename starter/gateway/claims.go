@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -22,26 +23,32 @@ type ownership struct {
 	Fingerprint string `json:"fingerprint"`
 	StartMS     int64  `json:"start_ms"`
 	Instance    string `json:"instance"`
+	Call        string `json:"call,omitempty"` // of a call of a model: the run that it is recorded as
 }
 
 // own makes the run ours, or tells whose it is.
 func (g *Gateway) own(ctx context.Context, request schemas.RunRequest) (c ownership, mine bool, err error) {
-	c = ownership{Fingerprint: client.Fingerprint(request), StartMS: request.StartMS, Instance: g.instance}
+	return g.claim(ctx, request.Tenant, request.RunID, ownership{
+		Fingerprint: client.Fingerprint(request), StartMS: request.StartMS, Instance: g.instance,
+	})
+}
+
+// claim makes what has this idempotency key ours, or tells whose it is. Error: conflict where that is another request's.
+func (g *Gateway) claim(ctx context.Context, tenant, id string, c ownership) (owner ownership, mine bool, err error) {
 	data, err := json.Marshal(c)
 	if err != nil {
 		return c, false, err
 	}
-	key := schemas.ClaimKey(request.Tenant, request.RunID)
-	if mine, err = g.store.PutIfAbsent(ctx, key, data); mine || err != nil {
+	if mine, err = g.store.PutIfAbsent(ctx, schemas.ClaimKey(tenant, id), data); mine || err != nil {
 		return c, mine, err
 	}
-	owner, err := g.owner(ctx, request.Tenant, request.RunID)
+	owner, err = g.owner(ctx, tenant, id)
 	if err != nil {
 		return c, false, err
 	}
 	if owner.Fingerprint != c.Fingerprint {
 		return c, false, schemas.Errorf(schemas.Conflict,
-			"run %s exists and belongs to another request; use a new idempotency key for a new request", request.RunID)
+			"run %s exists and belongs to another request; use a new idempotency key for a new request", id)
 	}
 	return owner, false, nil
 }
@@ -65,7 +72,7 @@ func (g *Gateway) succeed(ctx context.Context, dead ownership, request schemas.R
 	return next, false, err
 }
 
-// owner reads who has a run: who claimed it first, or the last of those who carried on for a dead one. Error: not_found for a run that is
+// owner reads who has a run: who claimed it first, or the last of those who carried on for a dead one, or after a call that came to nothing. Error: not_found for a run that is
 // not claimed, and those of the store.
 func (g *Gateway) owner(ctx context.Context, tenant, id string) (ownership, error) {
 	owner, err := g.claimAt(ctx, schemas.ClaimKey(tenant, id))
@@ -73,7 +80,7 @@ func (g *Gateway) owner(ctx context.Context, tenant, id string) (ownership, erro
 		return owner, err
 	}
 	for {
-		next, err := g.claimAt(ctx, schemas.SuccessorKey(tenant, id, owner.Instance))
+		next, err := g.claimAt(ctx, schemas.SuccessorKey(tenant, id, cmp.Or(owner.Call, owner.Instance)))
 		if err != nil && schemas.CodeOf(err) == schemas.NotFound {
 			return owner, nil // nobody has succeeded it
 		}
@@ -153,7 +160,7 @@ func (g *Gateway) underWay(ctx context.Context, tenant, id string) bool {
 	case err != nil:
 		return false
 	case owner.Instance == g.instance:
-		return g.inFlight.has(tenant + "/" + id)
+		return g.inFlight.has(tenant+"/"+id) || g.relay.UnderWay(tenant, id)
 	}
 	return g.alive(ctx, owner.Instance)
 }

@@ -67,9 +67,9 @@ func (p *Provider) Forward(ctx context.Context, request ForwardRequest, leave Le
 		return Response{}, schemas.Errorf(schemas.Invalid, "the model provider %s does not take requests of the form %s", p.Name, request.Operation)
 	}
 	if leave != nil {
-		done, err := leave(ctx)
-		if err != nil {
-			return Response{}, err
+		done, refused := leave(ctx)
+		if refused != nil {
+			return Response{}, refused
 		}
 		defer func() { done(resp, err) }()
 	}
