@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -52,7 +53,7 @@ func (g *Gateway) modelRoutes(mux *http.ServeMux) {
 func (g *Gateway) describeModels(op huma.Operation) {
 	object := map[string]*huma.MediaType{"application/json": {Schema: &huma.Schema{Type: "object"}}}
 	op.Tags, op.Security = []string{"models"}, []map[string][]string{{"key": {}}}
-	op.Extensions = map[string]any{"x-roles": append(services[:len(services):len(services)], schemas.RoleAdmin)}
+	op.Extensions = map[string]any{"x-roles": append(slices.Clip(services), schemas.RoleAdmin)}
 	op.Responses = map[string]*huma.Response{"200": {Description: "OK", Content: object}, "default": {Description: "An error in the vendor's form.", Content: object}}
 	if op.Method == http.MethodPost {
 		op.RequestBody = &huma.RequestBody{Required: true, Content: object}

@@ -97,7 +97,9 @@ func TestRequestsAreTranslated(t *testing.T) {
 				{"type":"image","source":{"type":"url","url":"https://example.org/a"}},{"type":"document","source":{"type":"url","url":"https://example.org/b"}},
 				{"type":"document","source":{"type":"text","media_type":"text/plain","data":"hello"}},{"type":"text","text":"a"},{"type":"text","text":"b"}]}]}`,
 			model.Request{MaxTokens: 9, Messages: []model.Message{{Role: "user", Text: "a\nb", Media: []model.Media{
-				{Type: "image/png", Data: []byte{1, 2}}, {Type: "image/jpeg", URL: "https://example.org/a"}, {Type: "application/pdf", URL: "https://example.org/b"},
+				{Type: "image/png", Data: []byte{1, 2}},
+				{Type: "image/jpeg", URL: "https://example.org/a"},
+				{Type: "application/pdf", URL: "https://example.org/b"},
 				{Type: "text/plain", Data: []byte("hello")},
 			}}}},
 		},
@@ -168,7 +170,9 @@ func TestStreamsAreWritten(t *testing.T) {
 	delta := func(i, delta string) string {
 		return event("content_block_delta", `{"delta":`+delta+`,"index":`+i+`,"type":"content_block_delta"}`)
 	}
-	stop := func(i string) string { return event("content_block_stop", `{"index":`+i+`,"type":"content_block_stop"}`) }
+	stop := func(i string) string {
+		return event("content_block_stop", `{"index":`+i+`,"type":"content_block_stop"}`)
+	}
 	end := func(reason, usage string) string {
 		return event("message_delta", `{"delta":{"stop_reason":"`+reason+`","stop_sequence":null},"type":"message_delta","usage":`+usage+`}`) +
 			event("message_stop", `{"type":"message_stop"}`)

@@ -95,7 +95,8 @@ func TestRequestsAreTranslated(t *testing.T) {
 				Messages: []model.Message{
 					{Role: "user", Text: "a\nb"},
 					{Role: "assistant", Calls: []model.ToolCall{{ID: "c1", Name: "f", Arguments: []byte(`{"x":1}`)}, {ID: "c2", Name: "f", Arguments: []byte(`{}`)}}, State: []byte(`{"s":1}`)},
-					{Role: "tool", CallID: "c1", Text: "sunny"}, {Role: "tool", CallID: "c2", Text: "cold"},
+					{Role: "tool", CallID: "c1", Text: "sunny"},
+					{Role: "tool", CallID: "c2", Text: "cold"},
 				},
 				Tools: []model.Tool{{Name: "f", Description: "d", Parameters: []byte(`{"type":"object"}`)}}, ToolChoice: "f",
 			},
@@ -105,8 +106,11 @@ func TestRequestsAreTranslated(t *testing.T) {
 				{"type":"image_url","image_url":{"url":"https://example.org/a.png?b=c"}},{"type":"image_url","image_url":{"url":"https://example.org/a"}},
 				{"type":"input_audio","input_audio":{"data":"AQI=","format":"wav"}},{"type":"file","file":{"file_data":"data:application/pdf;base64,AQI="}}]}]}`,
 			model.Request{Messages: []model.Message{{Role: "user", Text: "q", Media: []model.Media{
-				{Type: "image/png", Data: []byte{1, 2}}, {Type: "image/png", URL: "https://example.org/a.png?b=c"}, {Type: "image/jpeg", URL: "https://example.org/a"},
-				{Type: "audio/wav", Data: []byte{1, 2}}, {Type: "application/pdf", Data: []byte{1, 2}},
+				{Type: "image/png", Data: []byte{1, 2}},
+				{Type: "image/png", URL: "https://example.org/a.png?b=c"},
+				{Type: "image/jpeg", URL: "https://example.org/a"},
+				{Type: "audio/wav", Data: []byte{1, 2}},
+				{Type: "application/pdf", Data: []byte{1, 2}},
 			}}}},
 		},
 		"a schema": {
@@ -211,11 +215,13 @@ func TestStreamsAreWritten(t *testing.T) {
 		want    string
 	}{
 		"a text": {
-			``, backend{pieces: []string{"a ", "b"}, resp: model.Response{Text: "a b", Finish: model.FinishStop, Usage: usage}},
+			``,
+			backend{pieces: []string{"a ", "b"}, resp: model.Response{Text: "a b", Finish: model.FinishStop, Usage: usage}},
 			delta(`{"role":"assistant","content":""}`, "null") + delta(`{"content":"a "}`, "null") + delta(`{"content":"b"}`, "null") + delta(`{}`, `"stop"`) + "data: [DONE]\n\n",
 		},
 		"calls, with usage": {
-			`,"stream_options":{"include_usage":true}`, backend{resp: model.Response{Calls: calls, Finish: model.FinishTool, Usage: usage}},
+			`,"stream_options":{"include_usage":true}`,
+			backend{resp: model.Response{Calls: calls, Finish: model.FinishTool, Usage: usage}},
 			delta(`{"role":"assistant","content":""}`, "null") +
 				delta(`{"tool_calls":[{"index":0,"id":"c1","type":"function","function":{"name":"f","arguments":"{\"x\":1}"}},`+
 					`{"index":1,"id":"c2","type":"function","function":{"name":"g","arguments":"{}"}}]}`, "null") + delta(`{}`, `"tool_calls"`) +

@@ -52,27 +52,33 @@ func TestFailuresAreToldApart(t *testing.T) {
 	}{
 		"a role": {
 			schemas.Wrap(schemas.Unauthorized, relay.ErrForbidden, "no"), 403,
-			`{"error":{"code":"insufficient_permissions","message":"no","param":null,"type":"invalid_request_error"}}`, http.Header{"X-Should-Retry": {"false"}},
+			`{"error":{"code":"insufficient_permissions","message":"no","param":null,"type":"invalid_request_error"}}`,
+			http.Header{"X-Should-Retry": {"false"}},
 		},
 		"a size": {
 			schemas.Wrap(schemas.Invalid, relay.ErrTooLarge, "no"), 413,
-			`{"error":{"code":"request_too_large","message":"no","param":null,"type":"invalid_request_error"}}`, http.Header{"X-Should-Retry": {"false"}},
+			`{"error":{"code":"request_too_large","message":"no","param":null,"type":"invalid_request_error"}}`,
+			http.Header{"X-Should-Retry": {"false"}},
 		},
 		"a form": {
 			schemas.Wrap(schemas.Invalid, relay.ErrForm, "no"), 415,
-			`{"error":{"code":null,"message":"no","param":null,"type":"invalid_request_error"}}`, http.Header{"X-Should-Retry": {"false"}},
+			`{"error":{"code":null,"message":"no","param":null,"type":"invalid_request_error"}}`,
+			http.Header{"X-Should-Retry": {"false"}},
 		},
 		"a context": {
 			schemas.Wrap(schemas.Invalid, model.ErrContextTooLong, "no"), 400,
-			`{"error":{"code":"context_length_exceeded","message":"no","param":null,"type":"invalid_request_error"}}`, http.Header{"X-Should-Retry": {"false"}},
+			`{"error":{"code":"context_length_exceeded","message":"no","param":null,"type":"invalid_request_error"}}`,
+			http.Header{"X-Should-Retry": {"false"}},
 		},
 		"a field": {
 			relay.Refuse("top_p", "invalid_value", "no"), 400,
-			`{"error":{"code":"invalid_value","message":"no","param":"top_p","type":"invalid_request_error"}}`, http.Header{"X-Should-Retry": {"false"}},
+			`{"error":{"code":"invalid_value","message":"no","param":"top_p","type":"invalid_request_error"}}`,
+			http.Header{"X-Should-Retry": {"false"}},
 		},
 		"a pace": {
 			schemas.Errorf(schemas.RateLimited, "no"), 429,
-			`{"error":{"code":"rate_limit_exceeded","message":"no","param":null,"type":"requests"}}`, http.Header{"Retry-After": {"1"}},
+			`{"error":{"code":"rate_limit_exceeded","message":"no","param":null,"type":"requests"}}`,
+			http.Header{"Retry-After": {"1"}},
 		},
 		"under way": {
 			waiting, 409, `{"error":{"code":"idempotency_conflict","message":"under way","param":null,"type":"invalid_request_error"}}`, http.Header{"Retry-After": {"2"}},

@@ -88,7 +88,7 @@ func (h *handler) model(w http.ResponseWriter, r *http.Request) {
 
 func reply(w http.ResponseWriter, v any) {
 	w.Header().Set("Content-Type", "application/json")
-	_, _ = w.Write(encode(v)) // the caller may be gone; there is nobody else to tell
+	_ = json.NewEncoder(w).Encode(v) //nolint:errchkjson // the caller may be gone; there is nobody else to tell
 }
 
 // encode writes a value of ours, all of which marshal.

@@ -61,7 +61,7 @@ func (c *call) serve(request *http.Request) error {
 	if !strings.Contains(c.name, "/") {
 		return c.chain(ctx, request.Header.Get("Idempotency-Key"))
 	}
-	make, err := c.find()
+	send, err := c.find()
 	if err != nil {
 		return err
 	}
@@ -80,7 +80,7 @@ func (c *call) serve(request *http.Request) error {
 		}
 		defer func() { settle(c.usage, c.cost) }()
 	}
-	return c.perform(ctx, make)
+	return c.perform(ctx, send)
 }
 
 // abandon frees the idempotency key of a call that was not sent.
@@ -96,22 +96,15 @@ func (c *call) unclaim() {
 	}
 }
 
-// maker makes a call and gives the pieces of its answer to each.
-type maker func(ctx context.Context, each func(model.Piece) error) (model.Response, error)
+// sender makes a call and gives the pieces of its answer to each.
+type sender func(ctx context.Context, each func(model.Piece) error) (model.Response, error)
 
 // find finds the model, and a way to call it.
-func (c *call) find() (maker, error) {
-	if c.Gate != nil && !c.Gate.May(c.key, c.name) {
-		return nil, noModel(c.name)
-	}
-	target, err := c.Fleet.Target(schemas.Models{}, c.name)
-	if err != nil {
-		if schemas.CodeOf(err) == schemas.Invalid { // half a name
-			err = noModel(c.name)
-		}
+func (c *call) find() (sender, error) {
+	var err error
+	if c.target, err = c.resolve(c.key, c.name); err != nil {
 		return nil, err
 	}
-	c.target = target
 	provider, op := c.target.Provider, c.protocol.Operation()
 	if provider.Forwards(op, c.target.Model) {
 		return func(ctx context.Context, each func(model.Piece) error) (model.Response, error) {
@@ -129,16 +122,12 @@ func (c *call) find() (maker, error) {
 	}, nil
 }
 
-func noModel(name string) error {
-	return schemas.Errorf(schemas.NotFound, "there is no model %q for this key; /v1/models lists those there are", name)
-}
-
 func (c *call) about() About { return About{ID: c.run, Created: c.start, Name: c.name} }
 
 // perform makes the call, records what came of it, and ends the answer.
-func (c *call) perform(ctx context.Context, make maker) error {
+func (c *call) perform(ctx context.Context, send sender) error {
 	c.out.w.Header().Set(RunHeader, c.run)
-	resp, err := make(ctx, c.take)
+	resp, err := send(ctx, c.take)
 	err = c.told(ctx, err)
 	recorded := c.record(ctx, resp, err)
 	c.Metrics.observe(c, err)

@@ -121,7 +121,9 @@ func (c *call) retell(ctx context.Context, run string, told schemas.CallDetail) 
 func frame(op model.Operation, data []byte) []byte {
 	out := make([]byte, 0, len(data)+64)
 	if op == model.Messages { // whose events have their type beside them
-		var e struct{ Type string }
+		var e struct {
+			Type string `json:"type"`
+		}
 		_ = json.Unmarshal(data, &e) // an event without one goes without
 		out = append(append(append(out, "event: "...), e.Type...), '\n')
 	}

@@ -16,6 +16,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"maps"
 	"net/http"
 	"time"
 
@@ -155,9 +156,7 @@ func (r *Relay) Serve(w http.ResponseWriter, request *http.Request, p Protocol, 
 // Fail answers a request that never came to a call.
 func Fail(w http.ResponseWriter, failure Failure) {
 	header := w.Header()
-	for name, values := range failure.Header {
-		header[name] = values
-	}
+	maps.Copy(header, failure.Header)
 	header.Set("Content-Type", "application/json")
 	w.WriteHeader(failure.Status)
 	_, _ = w.Write(failure.Body) // the caller may be gone; there is nobody else to tell
