@@ -17,11 +17,14 @@ const itemsShown = 10
 
 // writeRecord shows the record of a run as a tree.
 func writeRecord(w io.Writer, e schemas.Exchange, full bool) {
-	how := "as a workflow of its own"
-	if e.Lane {
+	what, how := "chain "+e.Chain, "as a workflow of its own"
+	switch {
+	case e.Lane:
 		how = "in a lane"
+	case strings.HasPrefix(e.Chain, schemas.ModelChain("")):
+		what, how = e.Chain, "passed through"
 	}
-	fmt.Fprintf(w, "run %s of chain %s: %s in %s, %s\n", e.RunID, e.Chain, e.Status, took(float64(e.TookMS)), how)
+	fmt.Fprintf(w, "run %s of %s: %s in %s, %s\n", e.RunID, what, e.Status, took(float64(e.TookMS)), how)
 	fmt.Fprintf(w, "started    %s\n", localTime(time.UnixMilli(e.StartMS)))
 	if e.Retries > 0 {
 		fmt.Fprintf(w, "continued  %s; steps without a time were done before\n", counted(e.Retries, "time"))
@@ -32,7 +35,12 @@ func writeRecord(w io.Writer, e schemas.Exchange, full bool) {
 		fmt.Fprintf(w, "failure    %s: %s\n", e.Failure.Code, e.Failure.Message)
 	}
 	p := treePrinter{w: w, full: full, kept: e.Retries > 0}
-	p.text("input      ", string(e.Input))
+	if len(e.Input) > 0 && string(e.Input) != "null" {
+		p.text("input      ", string(e.Input))
+	}
+	if !e.InputRef.IsZero() {
+		fmt.Fprintf(w, "input      %d bytes, at %s in the object store\n", e.InputRef.Bytes, e.InputRef.Key)
+	}
 	for _, node := range treeOf(e.Steps).below {
 		p.node(node, "")
 	}
@@ -147,6 +155,12 @@ func (p treePrinter) call(c schemas.CallDetail, indent string) {
 	}
 	p.request(c.Request, indent+"  ")
 	p.response(c.Response, indent+"  ")
+	if len(c.Events) > 0 {
+		p.text(indent+"  came back as events ", string(c.Events))
+	}
+	if !c.ResponseRef.IsZero() {
+		fmt.Fprintf(p.w, "%s  came back %d bytes, at %s in the object store\n", indent, c.ResponseRef.Bytes, c.ResponseRef.Key)
+	}
 }
 
 // callParts say which model was asked for what, who answered, and what it took.
