@@ -238,9 +238,8 @@ type CallDetail struct {
 	Response    json.RawMessage `json:"response,omitempty"` // and what came back
 
 	// Of a call that came in a vendor's form: the request is the run's input, and what came back has that form too.
-	Operation   string          `json:"operation,omitempty"`   // as the model package names it, such as openai.chat.completions
-	Events      json.RawMessage `json:"events,omitempty"`      // in place of Response: the data of a stream's events, a list
-	ResponseRef Ref             `json:"response_ref,omitzero"` // in place of either where it is too long for the record
+	Operation string          `json:"operation,omitempty"` // as the model package names it, such as openai.chat.completions
+	Events    json.RawMessage `json:"events,omitempty"`    // in place of Response: the data of a stream's events, a list
 }
 
 // Cut is a part of the context that was left out, and why.
@@ -259,7 +258,7 @@ type HTTPDetail struct {
 }
 
 // Exchange is the stored record of a run: all that is needed to understand it and to repeat it. A call of a configured model that was passed
-// through is one too, of ModelChain and without a bundle and a plan.
+// through is one too, of ModelChain and without a bundle and a plan; where its input or response is too long, the Ref of it stands there.
 type Exchange struct {
 	RunID     string          `json:"run_id"`
 	Tenant    string          `json:"tenant"`
@@ -270,7 +269,6 @@ type Exchange struct {
 	Status    string          `json:"status"`
 	Failure   *StepError      `json:"failure,omitempty"`
 	Input     json.RawMessage `json:"input"`
-	InputRef  Ref             `json:"input_ref,omitzero"` // where the input is too long for the record
 	Output    json.RawMessage `json:"output,omitempty"`
 	OutputRef Ref             `json:"output_ref,omitzero"` // where the output is too long for the record
 	StartMS   int64           `json:"start_ms"`

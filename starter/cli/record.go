@@ -35,12 +35,7 @@ func writeRecord(w io.Writer, e schemas.Exchange, full bool) {
 		fmt.Fprintf(w, "failure    %s: %s\n", e.Failure.Code, e.Failure.Message)
 	}
 	p := treePrinter{w: w, full: full, kept: e.Retries > 0}
-	if len(e.Input) > 0 && string(e.Input) != "null" {
-		p.text("input      ", string(e.Input))
-	}
-	if !e.InputRef.IsZero() {
-		fmt.Fprintf(w, "input      %d bytes, at %s in the object store\n", e.InputRef.Bytes, e.InputRef.Key)
-	}
+	p.text("input      ", string(e.Input))
 	for _, node := range treeOf(e.Steps).below {
 		p.node(node, "")
 	}
@@ -157,9 +152,6 @@ func (p treePrinter) call(c schemas.CallDetail, indent string) {
 	p.response(c.Response, indent+"  ")
 	if len(c.Events) > 0 {
 		p.text(indent+"  came back as events ", string(c.Events))
-	}
-	if !c.ResponseRef.IsZero() {
-		fmt.Fprintf(p.w, "%s  came back %d bytes, at %s in the object store\n", indent, c.ResponseRef.Bytes, c.ResponseRef.Key)
 	}
 }
 

@@ -92,8 +92,8 @@ func (c *call) replay(ctx context.Context, owner Claim) (done bool, err error) {
 // retell writes a recorded answer.
 func (c *call) retell(ctx context.Context, run string, told schemas.CallDetail) error {
 	whole, events := told.Response, told.Events
-	if !told.ResponseRef.IsZero() {
-		data, err := blob.GetContent(ctx, c.Store, told.ResponseRef)
+	if ref, ok := moved(c.key.Tenant, told.Response); ok {
+		data, err := blob.GetContent(ctx, c.Store, ref)
 		if err != nil {
 			return err
 		}

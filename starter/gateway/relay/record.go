@@ -142,21 +142,29 @@ func output(resp model.Response) json.RawMessage {
 	return encode(said)
 }
 
-// moveOut keeps what is too long for the record in objects of its own, which are durable before it is.
+// moveOut keeps what is too long for the record in objects of its own, which are durable before it is. Their references stand in its place.
 func (c *call) moveOut(ctx context.Context, e *schemas.Exchange) error {
 	told := &e.Steps[0].Details[0].Calls[0]
-	for _, part := range []struct {
-		text *json.RawMessage
-		ref  *schemas.Ref
-	}{{&e.Input, &e.InputRef}, {&told.Response, &told.ResponseRef}, {&told.Events, &told.ResponseRef}} {
-		if len(*part.text) <= inline {
+	if len(told.Events) > inline {
+		told.Response, told.Events = told.Events, nil
+	}
+	for _, part := range []*json.RawMessage{&e.Input, &told.Response} {
+		if len(*part) <= inline {
 			continue
 		}
-		ref, err := blob.PutContent(ctx, c.Store, c.key.Tenant, *part.text)
+		ref, err := blob.PutContent(ctx, c.Store, c.key.Tenant, *part)
 		if err != nil {
 			return err
 		}
-		*part.ref, *part.text = ref, nil
+		*part = encode(ref)
 	}
 	return nil
+}
+
+// moved is the reference that stands in the place of a part of the tenant's record; false for the part itself, whatever it looks like.
+func moved(tenant string, part json.RawMessage) (ref schemas.Ref, ok bool) {
+	if len(part) > schemas.InlineBytes || json.Unmarshal(part, &ref) != nil || ref.SHA256 == "" {
+		return ref, false
+	}
+	return ref, ref.Key == schemas.BlobKey(tenant, ref.SHA256)
 }
