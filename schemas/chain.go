@@ -13,7 +13,7 @@ const (
 // StepKind is what a step of a chain does.
 type StepKind string
 
-// The kinds. Guard and review are reserved.
+// The kinds. Guard and review are reserved; embed is in records of calls of models only.
 const (
 	StepRetrieve StepKind = "retrieve"
 	StepGenerate StepKind = "generate"
@@ -22,6 +22,7 @@ const (
 	StepTool     StepKind = "tool"
 	StepGuard    StepKind = "guard"
 	StepReview   StepKind = "review"
+	StepEmbed    StepKind = "embed"
 )
 
 // RetrieveSettings says what a retrieve step looks for.

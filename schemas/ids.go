@@ -109,6 +109,9 @@ func ShardID(tenant, collection, ingestion string, shard int) string {
 // RunWorkflowID is the workflow that executes a run. It is the idempotency key of the run.
 func RunWorkflowID(tenant, run string) string { return "run/" + tenant + "/" + run }
 
+// ModelChain is what records of calls of a configured model have for a chain. No chain is called so.
+func ModelChain(model string) string { return "model " + model }
+
 // LaneQueue is the task queue of the lanes of one process.
 func LaneQueue(instance string) string { return "tenuto.lane." + instance }
 
@@ -118,7 +121,7 @@ func LaneID(queue string, lane int) string { return fmt.Sprintf("lane/%s/%d", qu
 // ClaimKey says that a request owns a run id: who makes it first carries out the run.
 func ClaimKey(tenant, run string) string { return TenantPrefix(tenant) + "claims/" + run + ".json" }
 
-// SuccessorKey says who carries on with a claimed run after an owner that died.
+// SuccessorKey says who carries on with a claimed run after an owner that died, or after a call of a model that came to nothing.
 func SuccessorKey(tenant, run, dead string) string {
 	return TenantPrefix(tenant) + "successors/" + run + "/" + dead + ".json"
 }

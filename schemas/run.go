@@ -242,6 +242,10 @@ type CallDetail struct {
 	Failure     *StepError      `json:"failure,omitempty"`
 	Request     json.RawMessage `json:"request,omitempty"`  // in records of runs: what was sent
 	Response    json.RawMessage `json:"response,omitempty"` // and what came back
+
+	// Of a call that came in a vendor's form: the request is the run's input, and what came back has that form too.
+	Operation string          `json:"operation,omitempty"` // as the model package names it, such as openai.chat.completions
+	Events    json.RawMessage `json:"events,omitempty"`    // in place of Response: the data of a stream's events, a list
 }
 
 // Cut is a part of the context that was left out, and why.
@@ -259,10 +263,12 @@ type HTTPDetail struct {
 	Status int    `json:"status,omitempty"`
 }
 
-// Exchange is the stored record of a run: all that is needed to understand it and to repeat it.
+// Exchange is the stored record of a run: all that is needed to understand it and to repeat it. A call of a configured model that was passed
+// through is one too, of ModelChain and without a bundle and a plan; where its input or response is too long, the Ref of it stands there.
 type Exchange struct {
 	RunID     string          `json:"run_id"`
 	Tenant    string          `json:"tenant"`
+	KeyID     string          `json:"key_id,omitempty"` // of the API key that asked for it
 	Chain     string          `json:"chain"`
 	Bundle    Ref             `json:"bundle"`
 	Plan      Plan            `json:"plan"`

@@ -50,6 +50,9 @@ func (s *session) open() (deps gateway.Deps, err error) {
 	if deps.Store, err = wire.Store(s.ctx, config); err != nil {
 		return deps, err
 	}
+	if deps.Fleet, err = wire.Fleet(config, wire.Records(deps.Store), s.getenv); err != nil {
+		return deps, err
+	}
 	index, err := wire.Index(config)
 	if err != nil {
 		return deps, err

@@ -17,11 +17,14 @@ const itemsShown = 10
 
 // writeRecord shows the record of a run as a tree.
 func writeRecord(w io.Writer, e schemas.Exchange, full bool) {
-	how := "as a workflow of its own"
-	if e.Lane {
+	what, how := "chain "+e.Chain, "as a workflow of its own"
+	switch {
+	case e.Lane:
 		how = "in a lane"
+	case strings.HasPrefix(e.Chain, schemas.ModelChain("")):
+		what, how = e.Chain, "passed through"
 	}
-	fmt.Fprintf(w, "run %s of chain %s: %s in %s, %s\n", e.RunID, e.Chain, e.Status, took(float64(e.TookMS)), how)
+	fmt.Fprintf(w, "run %s of %s: %s in %s, %s\n", e.RunID, what, e.Status, took(float64(e.TookMS)), how)
 	fmt.Fprintf(w, "started    %s\n", localTime(time.UnixMilli(e.StartMS)))
 	if e.Retries > 0 {
 		fmt.Fprintf(w, "continued  %s; steps without a time were done before\n", counted(e.Retries, "time"))
@@ -148,6 +151,9 @@ func (p treePrinter) call(c schemas.CallDetail, indent string) {
 	}
 	p.request(c.Request, indent+"  ")
 	p.response(c.Response, indent+"  ")
+	if len(c.Events) > 0 {
+		p.text(indent+"  came back as events ", string(c.Events))
+	}
 }
 
 // callParts say which model was asked for what, who answered, and what it took.

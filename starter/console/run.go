@@ -178,8 +178,11 @@ func (v *runView) draw(e schemas.Exchange, q url.Values, page *texts) {
 // factsOf is the head of a run's page.
 func factsOf(e schemas.Exchange) []fact {
 	how := "a workflow of its own"
-	if e.Lane {
+	switch {
+	case e.Lane:
 		how = "a lane"
+	case strings.HasPrefix(e.Chain, schemas.ModelChain("")):
+		how = "the gateway, which passed it through"
 	}
 	facts := []fact{
 		{Name: "Took", Value: took(float64(e.TookMS))},

@@ -40,7 +40,13 @@ func TestNoAnonymousAccess(t *testing.T) {
 				got.want(t, 200, nil)
 				continue
 			}
-			got.wantProblem(t, 401, schemas.Unauthorized, "no valid API key")
+			if strings.HasPrefix(path, "/v1/") { // in the vendors' form
+				if got.status != 401 || !strings.Contains(string(got.body), "no valid API key") {
+					t.Errorf("%s %s: %d %s", method, path, got.status, got.body)
+				}
+			} else {
+				got.wantProblem(t, 401, schemas.Unauthorized, "no valid API key")
+			}
 			if got.header.Get("WWW-Authenticate") == "" {
 				t.Errorf("%s %s: a 401 without WWW-Authenticate", method, path)
 			}

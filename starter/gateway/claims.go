@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -23,6 +24,7 @@ type ownership struct {
 	StartMS     int64  `json:"start_ms"`
 	Instance    string `json:"instance"`
 	Release     string `json:"release,omitempty"` // that the run is pinned to, whatever a label points to since
+	Call        string `json:"call,omitempty"`    // of a call of a model: the run that it is recorded as
 
 	Run *schemas.RunRequest `json:"run,omitempty"` // to carry on with when a client comes back for its events
 }
@@ -77,7 +79,7 @@ func (g *Gateway) succeed(ctx context.Context, dead ownership, request schemas.R
 	return next, false, err
 }
 
-// owner reads who has a run: who claimed it first, or the last of those who carried on for a dead one. Error: not_found for a run that is
+// owner reads who has a run: who claimed it first, or the last of those who carried on for a dead one, or after a call that came to nothing. Error: not_found for a run that is
 // not claimed, and those of the store.
 func (g *Gateway) owner(ctx context.Context, tenant, id string) (ownership, error) {
 	owner, err := g.claimAt(ctx, schemas.ClaimKey(tenant, id))
@@ -85,7 +87,7 @@ func (g *Gateway) owner(ctx context.Context, tenant, id string) (ownership, erro
 		return owner, err
 	}
 	for {
-		next, err := g.claimAt(ctx, schemas.SuccessorKey(tenant, id, owner.Instance))
+		next, err := g.claimAt(ctx, schemas.SuccessorKey(tenant, id, cmp.Or(owner.Call, owner.Instance)))
 		if err != nil && schemas.CodeOf(err) == schemas.NotFound {
 			return owner, nil // nobody has succeeded it
 		}
@@ -165,7 +167,7 @@ func (g *Gateway) underWay(ctx context.Context, tenant, id string) bool {
 	case err != nil:
 		return false
 	case owner.Instance == g.instance:
-		return g.inFlight.has(tenant + "/" + id)
+		return g.inFlight.has(tenant+"/"+id) || g.relay.UnderWay(tenant, id)
 	}
 	return g.alive(ctx, owner.Instance)
 }

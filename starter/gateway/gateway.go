@@ -19,10 +19,12 @@ import (
 	"github.com/tenuto-dev/tenuto/activities/provider/blob/journal"
 	"github.com/tenuto-dev/tenuto/activities/provider/blob/registry"
 	"github.com/tenuto-dev/tenuto/activities/provider/hub"
+	"github.com/tenuto-dev/tenuto/activities/provider/model/fleet"
 	"github.com/tenuto-dev/tenuto/schemas"
 	tenuto "github.com/tenuto-dev/tenuto/starter/client"
 	"github.com/tenuto-dev/tenuto/starter/gateway/pack"
 	"github.com/tenuto-dev/tenuto/starter/gateway/records"
+	"github.com/tenuto-dev/tenuto/starter/gateway/relay"
 )
 
 // Deps are what a gateway works with. Temporal and Store are required.
@@ -33,7 +35,10 @@ type Deps struct {
 	Instance string           // unique name of the process; made up if empty
 	Hub      *hub.Hub         // of the worker that shares the process and its instance, so that short runs are carried out here; nil for none
 	Defaults Defaults
-	Checks   []Check // of further parts, besides Temporal, its workers and the store
+	Fleet    *fleet.Fleet // of models that calls are passed through to; the local ones if nil
+	Gate     relay.Gate   // admits keys to models; everybody if nil
+	Chains   relay.Runner // has chains answer as models; none if nil
+	Checks   []Check      // of further parts, besides Temporal, its workers and the store
 	Logger   *zap.Logger
 	// BootstrapKey is a token that is stored as an admin key of the default tenant if it is used while no key has its id.
 	BootstrapKey string
@@ -76,6 +81,7 @@ type Gateway struct {
 	uploads  chan struct{} // bounds the uploads held in memory
 	listings chan struct{} // bounds the listings held in memory
 	metrics  *metrics
+	relay    *relay.Relay
 	api      huma.API
 	handler  http.Handler
 }
@@ -88,8 +94,10 @@ func New(deps Deps) (*Gateway, error) {
 	if deps.Now == nil {
 		deps.Now = time.Now
 	}
+	deps.Logger = cmp.Or(deps.Logger, zap.NewNop())
 	if deps.Journal == nil {
 		deps.Journal = journal.New(deps.Store, "gateway")
+		deps.Journal.Report = func(err error) { deps.Logger.Warn("journal", zap.Error(err)) }
 	}
 	keys, err := newKeyring(deps.Store, deps.Now, deps.BootstrapKey)
 	if err != nil {
@@ -103,7 +111,7 @@ func New(deps Deps) (*Gateway, error) {
 			Embedder: cmp.Or(deps.Defaults.Embedder, "local/lexical"),
 			Model:    cmp.Or(deps.Defaults.Model, "local/extractive"),
 		},
-		log:      cmp.Or(deps.Logger, zap.NewNop()),
+		log:      deps.Logger,
 		packs:    pack.NewShelf(deps.Store),
 		uploads:  make(chan struct{}, 8),
 		listings: make(chan struct{}, 2),
@@ -114,6 +122,12 @@ func New(deps Deps) (*Gateway, error) {
 		g.lanes = tenuto.NewLanes(deps.Temporal, schemas.LaneQueue(g.instance), deps.Hub)
 	}
 	g.records = &records.Finder{Store: g.store, Journal: g.journal, Now: g.now}
+	if deps.Fleet == nil {
+		if deps.Fleet, err = localFleet(); err != nil {
+			return nil, err
+		}
+	}
+	g.relay = g.newRelay(deps)
 	g.checks = append(g.ownChecks(), deps.Checks...)
 	g.handler = g.assemble(cmp.Or(deps.Version, "dev"))
 	return g, nil
@@ -137,6 +151,10 @@ func (g *Gateway) Serve(ctx context.Context, listener net.Listener) error {
 	alive, gone := context.WithCancel(context.WithoutCancel(ctx))
 	defer gone()
 	go g.live(alive)
+	if g.lanes == nil { // no worker shares the process, whose journal it would be
+		settled := g.settle(alive)
+		defer func() { gone(); <-settled }()
+	}
 	done := make(chan error, 1)
 	go func() { done <- server.Serve(listener) }()
 	select {
@@ -151,6 +169,16 @@ func (g *Gateway) Serve(ctx context.Context, listener net.Listener) error {
 		g.lanes.Close(drain)
 	}
 	return err
+}
+
+// settle has the journal move records to their places until ctx ends.
+func (g *Gateway) settle(ctx context.Context) <-chan struct{} {
+	settled := make(chan struct{})
+	go func() {
+		defer close(settled)
+		_ = g.journal.Run(ctx) // it reports what goes wrong by itself
+	}()
+	return settled
 }
 
 func ignoreClosed(err error) error {
@@ -178,6 +206,7 @@ func (g *Gateway) assemble(version string) http.Handler {
 	g.releaseRoutes()
 	g.labelRoutes()
 	g.exportRoutes()
+	g.modelRoutes(mux)
 	g.healthRoutes(mux)
 	g.schemaRoutes(mux)
 	g.consoleRoutes(mux)

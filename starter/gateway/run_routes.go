@@ -158,7 +158,7 @@ func (g *Gateway) show(ctx context.Context, tenant, id string, startMS int64) (r
 		}
 	}
 	run := rest.Run{
-		RunID: id, Chain: exchange.Chain, StartMS: exchange.StartMS, Status: rest.RunStatus(exchange.Status), Record: &exchange, Output: exchange.Output,
+		RunID: exchange.RunID, Chain: exchange.Chain, StartMS: exchange.StartMS, Status: rest.RunStatus(exchange.Status), Record: &exchange, Output: exchange.Output,
 	}
 	if exchange.Failure != nil {
 		run.Failure = &rest.Failure{Code: exchange.Failure.Code, Message: exchange.Failure.Message}
@@ -245,6 +245,9 @@ func (g *Gateway) ended(ctx context.Context, tenant, id string, startMS int64) (
 	}
 	var starts []time.Time
 	if owner, err := g.owner(ctx, tenant, id); err == nil {
+		if owner.Call != "" {
+			return g.called(ctx, tenant, owner)
+		}
 		starts = append(starts, time.UnixMilli(owner.StartMS))
 	}
 	if at, ok := schemas.RunStart(id); ok {
@@ -305,6 +308,9 @@ func (g *Gateway) retryRun(ctx context.Context, in *retryInput) (*runResultOutpu
 	}
 	if err := g.checkServed(ctx, old.Tenant, old.Chain, old.Release); err != nil {
 		return nil, err
+	}
+	if old.Bundle.IsZero() {
+		return nil, schemas.Errorf(schemas.Invalid, "run %s was a call of a model, with nothing to continue; send it again", in.ID)
 	}
 	request, err := g.continued(ctx, old, in.Body.From)
 	if err != nil {

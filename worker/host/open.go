@@ -30,11 +30,11 @@ func Open(ctx context.Context, getenv func(string) string, logger *zap.Logger) (
 		return Deps{}, config, err
 	}
 	records := wire.Records(deps.Store)
-	if deps.Models, err = wire.Models(config, records); err != nil {
+	if deps.Fleet, err = wire.Fleet(config, records, getenv); err != nil {
 		return Deps{}, config, err
 	}
 	deps.Hub = new(hub.Hub)
-	deps.Fleet = wire.Fleet(deps.Models, records, getenv)
+	deps.Models = deps.Fleet.Installed
 	deps.Instance = instance()
 	deps.Journal = journal.New(deps.Store, deps.Instance)
 	deps.Journal.Report = func(err error) { logger.Warn("journal", zap.Error(err)) }

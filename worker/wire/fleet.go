@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"maps"
 	"slices"
 	"strings"
 
@@ -18,15 +19,29 @@ import (
 	"github.com/tenuto-dev/tenuto/schemas"
 )
 
-// Fleet resolves the models of projects. Keys come from the environment of the process.
-func Fleet(installed *model.Set, records model.Records, getenv func(string) string) *fleet.Fleet {
-	return &fleet.Fleet{Installed: installed, Records: records, Open: func(name string, def schemas.ProviderDef, rates func(limit.Rates)) (model.Driver, error) {
+// Fleet makes the configured model providers, and resolves the models of projects. Keys come from the environment of the process. Paid
+// responses that belong to no run are kept in records. Errors: those of the drivers; unauthorized for a provider of the installation whose
+// key is not there.
+func Fleet(c Config, records model.Records, getenv func(string) string) (*fleet.Fleet, error) {
+	f := &fleet.Fleet{Models: c.Models, Records: records}
+	f.Open = func(name string, def schemas.ProviderDef, rates func(limit.Rates)) (model.Driver, error) {
 		key, err := providerKey(name, def.KeyEnv, getenv)
 		if err != nil {
 			return nil, err
 		}
 		return open(name, def, key, func(r transport.Rates) { rates(limit.Rates{Requests: rate(r.Requests), Tokens: rate(r.Tokens)}) })
-	}}
+	}
+	var providers []*model.Provider
+	for _, name := range slices.Sorted(maps.Keys(c.Models.Providers)) {
+		driver, err := f.Open(name, c.Models.Providers[name], func(r limit.Rates) { f.Observe(name, r) })
+		if err != nil {
+			return nil, err
+		}
+		providers = append(providers, &model.Provider{Name: name, Driver: driver, Records: records})
+	}
+	var err error
+	f.Installed, err = model.NewSet(providers...)
+	return f, err
 }
 
 // open is the one switch over drivers.

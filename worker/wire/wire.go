@@ -11,8 +11,6 @@ import (
 	"github.com/tenuto-dev/tenuto/activities/provider/blob"
 	"github.com/tenuto-dev/tenuto/activities/provider/blob/s3blob"
 	"github.com/tenuto-dev/tenuto/activities/provider/model"
-	"github.com/tenuto-dev/tenuto/activities/provider/model/localmodel"
-	"github.com/tenuto-dev/tenuto/activities/provider/model/openaimodel"
 	"github.com/tenuto-dev/tenuto/activities/provider/vector"
 	"github.com/tenuto-dev/tenuto/activities/provider/vector/weaviatevector"
 	"github.com/tenuto-dev/tenuto/schemas"
@@ -22,15 +20,9 @@ import (
 type Config struct {
 	Store    s3blob.Config
 	Weaviate weaviatevector.Config
-	OpenAI   OpenAI
-	Embedder string // of new collections
-	Model    string // of answers
-}
-
-// OpenAI is an OpenAI-compatible provider. It is configured when it has a base URL or a key.
-type OpenAI struct {
-	BaseURL string
-	Key     string
+	Models   schemas.Models // of the installation
+	Embedder string         // of new collections
+	Model    string         // of answers
 }
 
 // Read reads the configuration from getenv. Error: invalid, naming every variable that is missing or wrong.
@@ -42,7 +34,7 @@ func Read(getenv func(string) string) (Config, error) {
 			AccessKey: r.required("S3_ACCESS_KEY"), SecretKey: r.required("S3_SECRET_KEY"),
 		},
 		Weaviate: weaviatevector.Config{URL: r.address("WEAVIATE_URL"), GRPC: getenv("WEAVIATE_GRPC"), APIKey: getenv("WEAVIATE_API_KEY")},
-		OpenAI:   OpenAI{BaseURL: getenv("OPENAI_BASE_URL"), Key: getenv("OPENAI_API_KEY")},
+		Models:   r.models(),
 		Embedder: cmp.Or(getenv("TENUTO_EMBEDDER"), "local/lexical"),
 		Model:    cmp.Or(getenv("TENUTO_MODEL"), "local/extractive"),
 	}
@@ -93,20 +85,6 @@ func Index(c Config) (*vector.Index, error) {
 		return nil, err
 	}
 	return vector.New(driver), nil
-}
-
-// Models makes the configured model providers: local always, openai where it has an address or a key. Paid responses are kept in
-// the store.
-func Models(c Config, records model.Records) (*model.Set, error) {
-	providers := []*model.Provider{{Name: "local", Driver: localmodel.Driver{}, Records: records}}
-	if c.OpenAI != (OpenAI{}) {
-		driver, err := openaimodel.New(openaimodel.Options{BaseURL: c.OpenAI.BaseURL, APIKey: c.OpenAI.Key})
-		if err != nil {
-			return nil, err
-		}
-		providers = append(providers, &model.Provider{Name: "openai", Driver: driver, Records: records})
-	}
-	return model.NewSet(providers...)
 }
 
 // Records keeps paid responses that belong to no run in the artifact store, for good.

@@ -115,9 +115,9 @@ func (p *Provider) recall(ctx context.Context, call Call, identity string, emit 
 // send makes the call, when it may be made.
 func (p *Provider) send(ctx context.Context, call Call, identity string, emit Emit) (resp Response, err error) {
 	if call.Leave != nil {
-		done, err := call.Leave(ctx)
-		if err != nil {
-			return Response{}, err
+		done, refused := call.Leave(ctx)
+		if refused != nil {
+			return Response{}, refused
 		}
 		defer func() { done(resp, err) }()
 	}

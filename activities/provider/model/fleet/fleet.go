@@ -5,6 +5,8 @@ package fleet
 import (
 	"cmp"
 	"encoding/json"
+	"maps"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -19,7 +21,8 @@ type Open func(name string, def schemas.ProviderDef, rates func(limit.Rates)) (m
 
 // Fleet resolves names of models. Set the fields before the first call; it is safe for concurrent use.
 type Fleet struct {
-	Installed *model.Set // for names such as PROVIDER/MODEL
+	Installed *model.Set     // for names such as PROVIDER/MODEL
+	Models    schemas.Models // what the installation says of its own: limits, prices, and which models there are; may be empty
 	Records   model.Records
 	Open      Open
 
@@ -65,7 +68,7 @@ func (f *Fleet) Target(models schemas.Models, name string) (Target, error) {
 	served := cmp.Or(def.Model, name)
 	return Target{
 		Name: name, Server: def.Provider, Provider: m.provider, Model: served, Def: def, Limiter: m.limiter, member: m,
-		Local: provider.Driver == schemas.DriverLocal || provider.Driver == schemas.DriverOllama && def.Prices == nil,
+		Local: isLocal(provider, def),
 	}, nil
 }
 
@@ -78,14 +81,58 @@ func (f *Fleet) installed(name string) (Target, error) {
 	if err != nil {
 		return Target{}, err
 	}
+	m := f.installedMember(provider)
+	def := f.defined(provider.Name, served)
+	return Target{
+		Name: name, Server: provider.Name, Provider: provider, Model: served, Def: def, Limiter: m.limiter, member: m,
+		Local: provider.Name == schemas.DriverLocal || isLocal(f.Models.Providers[provider.Name], def),
+	}, nil
+}
+
+func (f *Fleet) installedMember(provider *model.Provider) *member {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	m := f.members["installed/"+provider.Name]
+	key := "installed/" + provider.Name
+	m := f.members[key]
 	if m == nil {
-		m = &member{provider: provider, limiter: &limit.Limiter{Provider: provider.Name}}
-		f.put("installed/"+provider.Name, m)
+		m = &member{provider: provider, limiter: newLimiter(provider.Name, f.Models.Providers[provider.Name], apart(f.Models, provider.Name))}
+		f.put(key, m)
 	}
-	return Target{Name: name, Server: provider.Name, Provider: provider, Model: served, Limiter: m.limiter, Local: provider.Name == schemas.DriverLocal, member: m}, nil
+	return m
+}
+
+// defined is what the installation says of a model, under whatever name.
+func (f *Fleet) defined(provider, served string) schemas.ModelDef {
+	for name, def := range f.Models.Models {
+		if def.Provider == provider && cmp.Or(def.Model, name) == served {
+			return def
+		}
+	}
+	return schemas.ModelDef{Provider: provider, Model: served}
+}
+
+// Named lists the models of the installation that are known by name, as PROVIDER/MODEL, sorted. Others may be served as well.
+func (f *Fleet) Named() []string {
+	names := map[string]bool{}
+	for name, def := range f.Models.Models {
+		names[def.Provider+"/"+cmp.Or(def.Model, name)] = true
+	}
+	return slices.Sorted(maps.Keys(names))
+}
+
+// Observe is told what a response of an installed provider said of its server's limits.
+func (f *Fleet) Observe(provider string, rates limit.Rates) {
+	f.mu.Lock()
+	m := f.members["installed/"+provider]
+	f.mu.Unlock()
+	if m != nil { // else nobody has asked its limiter yet
+		m.rates.Store(&rates)
+	}
+}
+
+// isLocal reports whether calls of a model cost nothing.
+func isLocal(provider schemas.ProviderDef, def schemas.ModelDef) bool {
+	return provider.Driver == schemas.DriverLocal || provider.Driver == schemas.DriverOllama && def.Prices == nil
 }
 
 func (f *Fleet) put(key string, m *member) {
@@ -110,6 +157,14 @@ func limitsOf(def schemas.RateDef) limit.Limits {
 	return limit.Limits{Requests: def.RequestsPerMinute, Tokens: def.TokensPerMinute, Concurrency: def.Concurrency}
 }
 
+func newLimiter(provider string, def schemas.ProviderDef, models map[string]schemas.RateDef) *limit.Limiter {
+	l := &limit.Limiter{Provider: provider, Limits: limitsOf(def.Limits), Models: map[string]limit.Limits{}}
+	for model, limits := range models {
+		l.Models[model] = limitsOf(limits)
+	}
+	return l
+}
+
 func (f *Fleet) member(name string, def schemas.ProviderDef, models map[string]schemas.RateDef) (*member, error) {
 	identity, err := json.Marshal(struct {
 		Def    schemas.ProviderDef        `json:"def"`
@@ -124,10 +179,7 @@ func (f *Fleet) member(name string, def schemas.ProviderDef, models map[string]s
 	if m, ok := f.members[key]; ok {
 		return m, nil
 	}
-	m := &member{limiter: &limit.Limiter{Provider: name, Limits: limitsOf(def.Limits), Models: map[string]limit.Limits{}}}
-	for model, limits := range models {
-		m.limiter.Models[model] = limitsOf(limits)
-	}
+	m := &member{limiter: newLimiter(name, def, models)}
 	driver, err := f.Open(name, def, func(r limit.Rates) { m.rates.Store(&r) })
 	if err != nil {
 		return nil, err

@@ -23,7 +23,7 @@
 //	}
 //	return model.Response{}, client.Cut() // the stream ended without it
 //
-// Nothing is repeated here: Temporal is the only one to repeat a call.
+// Forward is for answers that are passed on as they come. Nothing is repeated here: Temporal is the only one to repeat a call.
 package transport
 
 import (
@@ -75,6 +75,7 @@ type Client struct {
 type Call struct {
 	Path   string      // below the base, such as /chat/completions; may have a query
 	Body   any         // marshalled as JSON
+	Raw    []byte      // JSON to be sent as it is, in place of Body; what the server says of a failure is then kept as a model.ReportedError
 	Header http.Header // beside the client's
 	Model  string      // for messages and Rates
 	Schema bool        // structured output was asked for, so that an objection to it becomes model.ErrSchemaUnsupported
@@ -162,11 +163,22 @@ func (c *Client) reported(body []byte) (Problem, bool) {
 	return c.dialect.Problem(body)
 }
 
-// send makes the call. The response has status 2xx and must be closed.
-func (c *Client) send(ctx context.Context, call Call, accept string) (*http.Response, error) {
+func (call Call) data() ([]byte, error) {
+	if call.Raw != nil {
+		return call.Raw, nil
+	}
 	data, err := json.Marshal(call.Body)
 	if err != nil {
 		return nil, schemas.Wrap(schemas.Invalid, err, "the model request cannot be written as JSON")
+	}
+	return data, nil
+}
+
+// send makes the call. The response has status 2xx and must be closed.
+func (c *Client) send(ctx context.Context, call Call, accept string) (*http.Response, error) {
+	data, err := call.data()
+	if err != nil {
+		return nil, err
 	}
 	request, err := http.NewRequestWithContext(ctx, http.MethodPost, c.base+call.Path, bytes.NewReader(data))
 	if err != nil {
@@ -188,7 +200,7 @@ func (c *Client) send(ctx context.Context, call Call, accept string) (*http.Resp
 		defer response.Body.Close()
 		body, _ := io.ReadAll(io.LimitReader(response.Body, maxErrorBody)) // what cannot be read only makes the message poorer
 		problem, _ := c.dialect.Problem(body)
-		return nil, c.classify(call, response.StatusCode, response.Header, problem)
+		return nil, c.reporting(call, c.classify(call, response.StatusCode, response.Header, problem), response.StatusCode, body)
 	}
 	if call.Answered != nil {
 		call.Answered(response.Header)
