@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"net/http"
@@ -48,6 +49,7 @@ type askedRun struct {
 	name     registry.LabelName // the label is empty for a run by release
 	release  string             // hash; empty for a run by label
 	key      string             // idempotency key; empty for none
+	id       string             // of a run without one, if that is given
 	input    json.RawMessage
 	metadata map[string]string
 	by       string // id of the caller's API key
@@ -164,7 +166,7 @@ func (g *Gateway) ready(ctx context.Context, a askedRun) (readyRun, error) {
 		if refused != nil {
 			return readyRun{}, refused
 		}
-		request, err := g.releasedRequest(ctx, a, release, newID(), g.now().UnixMilli())
+		request, err := g.releasedRequest(ctx, a, release, cmp.Or(a.id, newID()), g.now().UnixMilli())
 		ready := readyRun{request: request, way: g.wayOf(a, release), mine: true}
 		if a.streamed && err == nil {
 			g.claimStreamed(ctx, a, &ready)

@@ -37,7 +37,6 @@ type Deps struct {
 	Defaults Defaults
 	Fleet    *fleet.Fleet // of models that calls are passed through to; the local ones if nil
 	Gate     relay.Gate   // admits keys to models; everybody if nil
-	Chains   relay.Runner // has chains answer as models; none if nil
 	Checks   []Check      // of further parts, besides Temporal, its workers and the store
 	Logger   *zap.Logger
 	// BootstrapKey is a token that is stored as an admin key of the default tenant if it is used while no key has its id.

@@ -22,7 +22,7 @@ import (
 // newRelay makes what passes calls of models through.
 func (g *Gateway) newRelay(deps Deps) *relay.Relay {
 	return &relay.Relay{
-		Fleet: deps.Fleet, Store: g.store, Journal: g.journal, Claims: modelClaims{g}, Gate: deps.Gate, Chains: deps.Chains,
+		Fleet: deps.Fleet, Store: g.store, Journal: g.journal, Claims: modelClaims{g}, Gate: deps.Gate, Chains: chats{g},
 		Metrics: relay.NewMetrics(g.metrics.registry), Log: g.log, Now: g.now, NewID: newID,
 	}
 }

@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -12,6 +13,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/tenuto-dev/tenuto/activities/provider/blob"
 	"github.com/tenuto-dev/tenuto/activities/provider/hub"
 	"github.com/tenuto-dev/tenuto/schemas"
 	"github.com/tenuto-dev/tenuto/starter/gateway/rest"
@@ -103,32 +105,68 @@ type told struct {
 
 // follow tells a client of the answer while voice speaks, and of the end when it comes. A client that leaves ends nothing but this.
 func (g *Gateway) follow(ctx context.Context, t *telling, voice *hub.Voice, ended <-chan told) error {
+	end, err := g.hearOut(ctx, t, voice, ended)
+	if err != nil {
+		return err
+	}
+	return g.finishTelling(ctx, t, end)
+}
+
+// listen is follow for who takes the answer in pieces and the result as a value.
+func (g *Gateway) listen(ctx context.Context, t *telling, voice *hub.Voice, ended <-chan told) (finished, error) {
+	end, err := g.hearOut(ctx, t, voice, ended)
+	if err = cmp.Or(err, end.err); err != nil {
+		return end.done, err
+	}
+	return end.done, g.showRecorded(ctx, t, end.done)
+}
+
+// hearOut shows what voice says until the run has ended.
+func (g *Gateway) hearOut(ctx context.Context, t *telling, voice *hub.Voice, ended <-chan told) (told, error) {
 	alive := time.NewTicker(quiet)
 	defer alive.Stop()
 	for {
 		text, restarts, grown := voice.Read()
 		if err := t.show(text, restarts, false); err != nil {
-			return err
+			return told{}, err
 		}
 		select {
 		case <-grown:
 		case end := <-ended:
-			return g.finishTelling(ctx, t, end)
+			if end.err == nil && end.done.outcome == nil {
+				end.err = schemas.Errorf(schemas.Unavailable, "run %s goes on; ask again for its events", end.done.id)
+			}
+			return end, nil
 		case <-alive.C:
 			if err := t.event("", "", nil); err != nil {
-				return err
+				return told{}, err
 			}
 		case <-ctx.Done():
-			return ctx.Err()
+			return told{}, ctx.Err()
 		}
 	}
 }
 
+// showRecorded shows the rest of the recorded answer.
+func (g *Gateway) showRecorded(ctx context.Context, t *telling, done finished) error {
+	output, err := blob.Text(ctx, g.store, done.outcome.Output)
+	if err != nil {
+		return err
+	}
+	if text := schemas.AnswerText([]byte(output)); text != "" {
+		return t.show(text, t.restarts+1, true)
+	}
+	return nil
+}
+
+// deltaOf is the text of a delta's data.
+func deltaOf(data any) string {
+	delta, _ := data.(rest.Delta)
+	return delta.Text
+}
+
 // finishTelling shows the rest of the recorded answer and the result, or why there is none.
 func (g *Gateway) finishTelling(ctx context.Context, t *telling, end told) error {
-	if end.err == nil && end.done.outcome == nil {
-		end.err = schemas.Errorf(schemas.Unavailable, "run %s goes on; ask again for its events", end.done.id)
-	}
 	result, err := g.result(ctx, end.done)
 	if end.err == nil {
 		end.err = err
