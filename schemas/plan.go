@@ -161,7 +161,7 @@ func (s PlanStep) simple() bool {
 	switch s.Kind {
 	case StepRetrieve, StepGenerate, StepTool:
 		return s.Chain == nil && len(s.Tools) == 0 && !s.Chosen && !s.Ask && s.Retry != RetryPatient && s.TimeoutMS <= LaneStepMS
-	case StepMap, StepBranch, StepGuard, StepReview:
+	case StepMap, StepBranch, StepGuard, StepReview, StepEmbed:
 	}
 	return false
 }
@@ -176,13 +176,11 @@ func (d ChainDef) Answers() string {
 		return d.Steps[len(d.Steps)-1].ID
 	}
 	step, ok := strings.CutPrefix(strings.TrimSpace(d.Output), "steps.")
-	if step = strings.TrimSuffix(step, ".text"); !ok || strings.ContainsFunc(step, func(r rune) bool { return !isAlphanumericRune(r) && r != '_' }) {
+	if step = strings.TrimSuffix(step, ".text"); !ok || !only(step, isAlphanumeric, "_") {
 		return ""
 	}
 	return step
 }
-
-func isAlphanumericRune(r rune) bool { return r < 128 && isAlphanumeric(byte(r)) }
 
 // AnswerText is the text in the output of a chain, a JSON value: a string, or the member text or answer of an object; empty for any other.
 func AnswerText(output []byte) string {

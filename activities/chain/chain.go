@@ -124,7 +124,7 @@ func (s *stepping) carryOut(ctx context.Context) (schemas.StepOutcome, error) {
 		return s.branch(ctx)
 	case schemas.StepTool:
 		return s.tool(ctx)
-	case schemas.StepGuard, schemas.StepReview:
+	case schemas.StepGuard, schemas.StepReview, schemas.StepEmbed:
 	}
 	return schemas.StepOutcome{}, schemas.Errorf(schemas.Invalid, "step %s has no kind that this worker knows; is the worker older than the chain?", s.in.Step)
 }

@@ -174,7 +174,7 @@ func (c *checker) outputShape(s schemas.StepDef, depth int) shape {
 			return httpShape
 		}
 		return c.chainShape(s.Tool.Chain, depth+1)
-	case schemas.StepGuard, schemas.StepReview:
+	case schemas.StepGuard, schemas.StepReview, schemas.StepEmbed:
 	}
 	return nil
 }

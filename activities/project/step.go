@@ -46,7 +46,7 @@ func (k *chainCheck) step(i int) {
 		k.branch(p, *s.Branch, in)
 	case schemas.StepTool:
 		k.tool(p, s, in)
-	case schemas.StepGuard, schemas.StepReview:
+	case schemas.StepGuard, schemas.StepReview, schemas.StepEmbed:
 	}
 }
 

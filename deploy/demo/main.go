@@ -55,11 +55,13 @@ func scenes(docs string) []scene {
 			{"run", "docs-qa@staging", "--input", "question=What does the function recover return?"},
 			{"label", "set", "docs-qa@production", "docs-qa@staging", "--why", "it answers well"},
 		}},
-		{title: "Change a prompt. The change is on staging; what production serves stays as it is.", edited: "answers/prompts/answer.prompt", line: "Answer in one sentence.",
+		{
+			title: "Change a prompt. The change is on staging; what production serves stays as it is.", edited: "answers/prompts/answer.prompt", line: "Answer in one sentence.",
 			commands: [][]string{
 				{"release", "answers", "--label", "staging", "--message", "shorter answers"},
 				{"releases", "diff", "docs-qa@production", "docs-qa@staging"},
-			}},
+			},
+		},
 		{title: "Promote it, and take it back: the label moves at once, and its history says who moved it and why.", commands: [][]string{
 			{"label", "set", "docs-qa@production", "docs-qa@staging"},
 			{"label", "set", "docs-qa@production", "--undo", "--why", "too short"},

@@ -43,7 +43,7 @@ func (v *viewer) connect(ctx context.Context, path, body string) error {
 	if err != nil {
 		return err
 	}
-	request.Header.Set("Authorization", "Bearer "+v.user.key)
+	request.Header.Set("Authorization", "Bearer "+v.key)
 	request.Header.Set("Content-Type", "application/json")
 	if v.own != "" {
 		request.Header.Set("Idempotency-Key", v.own)
@@ -76,12 +76,12 @@ func (v *viewer) watch(from *bufio.Reader, start time.Time) error {
 			return errCut
 		}
 		line = strings.TrimSuffix(line, "\n")
-		switch field, value, _ := strings.Cut(line, ": "); {
-		case field == "event":
+		switch field, value, _ := strings.Cut(line, ": "); field {
+		case "event":
 			name = value
-		case field == "id":
+		case "id":
 			id = value
-		case field == "data":
+		case "data":
 			if v.read != nil {
 				v.read()
 			}

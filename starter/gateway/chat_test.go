@@ -2,6 +2,7 @@ package gateway_test
 
 import (
 	"encoding/json"
+	"maps"
 	"strings"
 	"testing"
 
@@ -12,9 +13,7 @@ const chatPath = "/v1/chat/completions"
 
 func chat(model string, more map[string]any, messages ...map[string]string) map[string]any {
 	body := map[string]any{"model": model, "messages": messages}
-	for name, value := range more {
-		body[name] = value
-	}
+	maps.Copy(body, more)
 	return body
 }
 

@@ -24,11 +24,13 @@ func inJSON(status int, body any) *reply {
 	return &reply{Status: status, Body: func(ctx huma.Context) {
 		ctx.SetStatus(status)
 		ctx.SetHeader("Content-Type", "application/json")
-		_ = json.NewEncoder(ctx.BodyWriter()).Encode(body) //nolint:errchkjson // the caller may be gone; there is nobody else to tell
+		_ = json.NewEncoder(ctx.BodyWriter()).Encode(body) // the caller may be gone; there is nobody else to tell
 	}}
 }
 
 // inEvents answers with what tell writes. Its error is that the client has gone.
+//
+//nolint:contextcheck,nolintlint // the body is written when the handler has returned, under the request's own context
 func inEvents(tell func(ctx context.Context, event func(name, id string, data any) error) error) *reply {
 	return &reply{Status: http.StatusOK, Body: func(hctx huma.Context) {
 		r, w := humago.Unwrap(hctx)
@@ -49,6 +51,8 @@ func (g *Gateway) repliesWith(responses map[string]*huma.Response) map[string]*h
 }
 
 // streamed answers with the events of a run that this request starts, or joins.
+//
+//nolint:contextcheck,nolintlint // see inEvents
 func (g *Gateway) streamed(asked askedRun, ready readyRun, last string) (*reply, error) {
 	t := &telling{}
 	if err := t.position(last); err != nil {

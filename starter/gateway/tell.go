@@ -194,26 +194,31 @@ func events(w http.ResponseWriter) func(name, id string, data any) error {
 	w.WriteHeader(http.StatusOK)
 	return func(name, id string, data any) error {
 		_ = control.SetWriteDeadline(time.Now().Add(eventWrite)) // tests without a connection have none
-		var out strings.Builder
-		switch {
-		case name == "":
-			out.WriteString(":\n\n")
-		default:
-			body, err := json.Marshal(data)
-			if err != nil {
-				return err
-			}
-			out.WriteString("event: " + name + "\n")
-			if id != "" {
-				out.WriteString("id: " + id + "\n")
-			}
-			out.WriteString("data: " + string(body) + "\n\n")
+		written, err := written(name, id, data)
+		if err != nil {
+			return err
 		}
-		if _, err := w.Write([]byte(out.String())); err != nil {
+		if _, err := w.Write(written); err != nil {
 			return err
 		}
 		return control.Flush()
 	}
+}
+
+// written is an event; without a name a comment, which only keeps the connection open.
+func written(name, id string, data any) ([]byte, error) {
+	if name == "" {
+		return []byte(":\n\n"), nil
+	}
+	body, err := json.Marshal(data)
+	if err != nil {
+		return nil, err
+	}
+	out := "event: " + name + "\n"
+	if id != "" {
+		out += "id: " + id + "\n"
+	}
+	return []byte(out + "data: " + string(body) + "\n\n"), nil
 }
 
 // voices is the hub of the workers in this process; one without any if there are none, so that a gateway alone tells of ends only.

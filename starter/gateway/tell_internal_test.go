@@ -47,77 +47,45 @@ func show(t *testing.T, told *telling, text string, restarts int, final bool) {
 	}
 }
 
+// heard is what a telling is told, over a new connection where it says so.
+type heard struct {
+	connects bool
+	text     string
+	restarts int
+	final    bool
+}
+
 func TestTellingTakesBackOnlyWhatIsContradicted(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
-		play   func(t *testing.T, s *screen)
+		play   []heard
 		want   string
 		resets int
 	}{
-		"it grows": {func(t *testing.T, s *screen) {
-			told := s.connect(t)
-			show(t, told, "", 0, false)
-			show(t, told, "One ", 0, false)
-			show(t, told, "One two", 0, false)
-			show(t, told, "One two", 1, true)
-		}, "One two", 0},
-		"the record has more": {func(t *testing.T, s *screen) {
-			told := s.connect(t)
-			show(t, told, "One", 0, false)
-			show(t, told, "One two", 1, true)
-		}, "One two", 0},
-		"the record says otherwise": {func(t *testing.T, s *screen) {
-			told := s.connect(t)
-			show(t, told, "One", 0, false)
-			show(t, told, "Two", 1, true)
-		}, "Two", 1},
-		"the record says less": {func(t *testing.T, s *screen) {
-			told := s.connect(t)
-			show(t, told, "One two", 0, false)
-			show(t, told, "One", 1, true)
-		}, "One", 1},
-		"said again the same way": {func(t *testing.T, s *screen) {
-			told := s.connect(t)
-			show(t, told, "One two", 0, false)
-			show(t, told, "", 1, false)
-			show(t, told, "One", 1, false)
-			show(t, told, "One two three", 1, false)
-		}, "One two three", 0},
-		"said again another way": {func(t *testing.T, s *screen) {
-			told := s.connect(t)
-			show(t, told, "One two", 0, false)
-			show(t, told, "Uno", 1, false)
-			show(t, told, "Uno due tre", 1, false)
-		}, "Uno due tre", 1},
-		"the client comes back": {func(t *testing.T, s *screen) {
-			show(t, s.connect(t), "One ", 0, false)
-			show(t, s.connect(t), "One two", 0, false)
-		}, "One two", 0},
-		"it comes back to a process that begins anew": {func(t *testing.T, s *screen) {
-			show(t, s.connect(t), "One two", 0, false)
-			told := s.connect(t)
-			show(t, told, "One", 0, false)
-			show(t, told, "One two three", 0, false)
-		}, "One two three", 0},
-		"and says something else": {func(t *testing.T, s *screen) {
-			show(t, s.connect(t), "One two", 0, false)
-			told := s.connect(t)
-			show(t, told, "Uno due tre", 0, false)
-			show(t, told, "Uno due tre", 1, true)
-		}, "Uno due tre", 1},
-		"it comes back when all is over": {func(t *testing.T, s *screen) {
-			show(t, s.connect(t), "One", 0, false)
-			show(t, s.connect(t), "One two", 1, true)
-		}, "One two", 0},
-		"it comes back after a reset": {func(t *testing.T, s *screen) {
-			told := s.connect(t)
-			show(t, told, "One", 0, false)
-			show(t, told, "Two", 1, false)
-			show(t, s.connect(t), "Two three", 0, false)
-		}, "Two three", 1},
+		"it grows":                  {[]heard{{text: ""}, {text: "One "}, {text: "One two"}, {text: "One two", restarts: 1, final: true}}, "One two", 0},
+		"the record has more":       {[]heard{{text: "One"}, {text: "One two", restarts: 1, final: true}}, "One two", 0},
+		"the record says otherwise": {[]heard{{text: "One"}, {text: "Two", restarts: 1, final: true}}, "Two", 1},
+		"the record says less":      {[]heard{{text: "One two"}, {text: "One", restarts: 1, final: true}}, "One", 1},
+		"said again the same way": {
+			[]heard{{text: "One two"}, {restarts: 1}, {text: "One", restarts: 1}, {text: "One two three", restarts: 1}}, "One two three", 0,
+		},
+		"said again another way":                      {[]heard{{text: "One two"}, {text: "Uno", restarts: 1}, {text: "Uno due tre", restarts: 1}}, "Uno due tre", 1},
+		"the client comes back":                       {[]heard{{text: "One "}, {connects: true, text: "One two"}}, "One two", 0},
+		"it comes back to a process that begins anew": {[]heard{{text: "One two"}, {connects: true, text: "One"}, {text: "One two three"}}, "One two three", 0},
+		"and says something else": {
+			[]heard{{text: "One two"}, {connects: true, text: "Uno due tre"}, {text: "Uno due tre", restarts: 1, final: true}}, "Uno due tre", 1,
+		},
+		"it comes back when all is over": {[]heard{{text: "One"}, {connects: true, text: "One two", restarts: 1, final: true}}, "One two", 0},
+		"it comes back after a reset":    {[]heard{{text: "One"}, {text: "Two", restarts: 1}, {connects: true, text: "Two three"}}, "Two three", 1},
 	} {
 		s := &screen{}
-		test.play(t, s)
+		told := s.connect(t)
+		for _, h := range test.play {
+			if h.connects {
+				told = s.connect(t)
+			}
+			show(t, told, h.text, h.restarts, h.final)
+		}
 		if s.text != test.want || s.resets != test.resets {
 			t.Errorf("%s: the client shows %q after %d resets, want %q after %d", name, s.text, s.resets, test.want, test.resets)
 		}
