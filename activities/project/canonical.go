@@ -91,11 +91,12 @@ const (
 
 // within is the sense of the value of a key.
 func within(at sense, key string) sense {
-	switch {
-	case at == asNamed:
+	switch at {
+	case asNamed:
 		return asSchema
-	case at == asData:
+	case asData:
 		return asData
+	case asSchema:
 	}
 	switch key {
 	case "properties", "patternProperties", "$defs", "definitions", "dependentSchemas":

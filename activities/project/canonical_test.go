@@ -3,6 +3,7 @@ package project_test
 import (
 	"encoding/json"
 	"io/fs"
+	"maps"
 	"math/rand/v2"
 	"slices"
 	"strings"
@@ -168,10 +169,7 @@ func TestAnotherContentIsAnotherRelease(t *testing.T) {
 		{"chains/other.yaml", `"x"`, `"y"`},
 		{"tenuto.yaml", "collection: docs", "collection: others"},
 	} {
-		other := fstest.MapFS{}
-		for name, file := range plain {
-			other[name] = file
-		}
+		other := maps.Clone(plain)
 		text := string(plain[change.file].Data)
 		if !strings.Contains(text, change.old) {
 			t.Fatalf("%s does not hold %q", change.file, change.old)
@@ -184,10 +182,8 @@ func TestAnotherContentIsAnotherRelease(t *testing.T) {
 		seen[got] = change.new
 	}
 	// What the chain does not use is not of it.
-	other := fstest.MapFS{"prompts/more.prompt": {Data: []byte("More."), Mode: 0o644}}
-	for name, file := range plain {
-		other[name] = file
-	}
+	other := maps.Clone(plain)
+	other["prompts/more.prompt"] = &fstest.MapFile{Data: []byte("More."), Mode: 0o644}
 	if seen[released(t, other, "every")] != "nothing" {
 		t.Error("a prompt that the chain does not use makes another release of it")
 	}

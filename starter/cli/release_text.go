@@ -33,15 +33,15 @@ func writeRelease(w io.Writer, found rest.ReleaseContent) {
 	}
 	for _, name := range slices.Sorted(maps.Keys(b.Prompts)) {
 		fmt.Fprintf(w, "\nprompt %s\n", name)
-		writeIndented(w, "  ", b.Prompts[name])
+		writeIndented(w, b.Prompts[name])
 	}
 	for _, name := range slices.Sorted(maps.Keys(b.Chains)) {
 		fmt.Fprintf(w, "\nchain %s\n", name)
-		writeIndented(w, "  ", indentedJSON(b.Chains[name]))
+		writeIndented(w, indentedJSON(b.Chains[name]))
 	}
 	if len(b.Models.Models)+len(b.Models.Routes)+len(b.Models.Providers) > 0 {
 		fmt.Fprint(w, "\nmodels\n")
-		writeIndented(w, "  ", indentedJSON(b.Models))
+		writeIndented(w, indentedJSON(b.Models))
 	}
 }
 
@@ -65,9 +65,9 @@ func writeNames(w io.Writer, label string, names []string) {
 	}
 }
 
-func writeIndented(w io.Writer, indent, text string) {
+func writeIndented(w io.Writer, text string) {
 	for line := range strings.Lines(strings.TrimRight(text, "\n") + "\n") {
-		fmt.Fprint(w, strings.TrimRight(indent+line, " \n")+"\n")
+		fmt.Fprint(w, strings.TrimRight("  "+line, " \n")+"\n")
 	}
 }
 
@@ -97,7 +97,7 @@ func writeDifference(w io.Writer, d rest.Difference) {
 	for _, p := range d.Prompts {
 		fmt.Fprintf(w, "\nprompt %s: %s\n", p.Name, p.Kind)
 		if p.Diff != "" {
-			writeIndented(w, "  ", p.Diff)
+			writeIndented(w, p.Diff)
 		}
 	}
 }

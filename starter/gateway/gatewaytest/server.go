@@ -48,6 +48,6 @@ func serve(t testing.TB, s *Server, change func(*gateway.Deps)) *Server {
 		t.Fatal(err)
 	}
 	s.Gateway, s.Server = g, httptest.NewServer(g.Handler())
-	t.Cleanup(s.Server.Close)
+	t.Cleanup(s.Close)
 	return s
 }
