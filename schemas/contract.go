@@ -57,6 +57,13 @@ var (
 	RecordRun = Activity[RecordRequest, RunOutcome]{"chain.record"}
 )
 
+// The durable calls that make a release of a folder in a repository. Both are safe to repeat: the first only reads, and what the second makes
+// is named by its content.
+var (
+	ResolveRelease = Activity[ReleaseRequest, ReleaseRequest]{"release.resolve"}
+	CompileRelease = Activity[ReleaseRequest, ReleaseOutcome]{"release.compile"}
+)
+
 // DropCollection removes a tenant's collection from the index and the store.
 var DropCollection = Activity[DropRequest, DropReport]{"collection.drop"}
 
@@ -68,6 +75,7 @@ var (
 	ChainPart   = Workflow[PartRequest, PartOutcome]{"ChainPart"}
 	Lane        = Workflow[LaneRequest, LaneOutcome]{"Lane"}
 	Drop        = Workflow[DropRequest, DropReport]{"Drop"}
+	MakeRelease = Workflow[ReleaseRequest, ReleaseOutcome]{"Release"}
 )
 
 // IngestProgress answers how far an ingestion is.

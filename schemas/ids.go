@@ -132,6 +132,9 @@ const LifePrefix = "instances/"
 // LifeKey is the sign of life of a process.
 func LifeKey(instance string) string { return LifePrefix + instance + ".json" }
 
+// ReleaseID is the workflow that makes a release of a folder in a repository. Its key is the idempotency key of the request.
+func ReleaseID(tenant, key string) string { return "release/" + tenant + "/" + key }
+
 // DropID is the workflow that removes a collection.
 func DropID(tenant, collection string) string { return "drop/" + tenant + "/" + collection }
 

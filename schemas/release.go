@@ -18,6 +18,34 @@ type Release struct {
 	Message   string `json:"message,omitempty"`
 }
 
+// ReleaseRequest asks to make releases of the chains of a project in a repository.
+type ReleaseRequest struct {
+	Tenant  string `json:"tenant"`
+	Source  string `json:"source"`          // github://OWNER/REPO@REF:PATH; once it is resolved, REF is a commit
+	Chain   string `json:"chain,omitempty"` // empty is all chains of the project
+	Message string `json:"message,omitempty"`
+	By      Actor  `json:"by"`
+}
+
+// ReleaseOutcome is what came of it.
+type ReleaseOutcome struct {
+	Source string  `json:"source"` // with the commit that was read
+	Made   Content `json:"made"`   // of a ReleasesMade
+}
+
+// ReleasesMade are the releases that were made, by chain, or the problems that kept them from being made.
+type ReleasesMade struct {
+	Releases []ReleaseMade `json:"releases,omitempty"`
+	Problems []Problem     `json:"problems,omitempty"`
+}
+
+// ReleaseMade is one release that was made.
+type ReleaseMade struct {
+	Chain   string `json:"chain"`
+	Hash    string `json:"hash"`
+	Existed bool   `json:"existed,omitempty"` // the same content was released before
+}
+
 // Actor is who did something: the holder of an API key.
 type Actor struct {
 	Key  string `json:"key"`            // id of the key

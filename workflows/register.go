@@ -1,4 +1,4 @@
-// Package workflows holds the programs that Temporal replays: ingestion, chains, and the removal of collections. Their code is
+// Package workflows holds the programs that Temporal replays: ingestion, chains, releases, and the removal of collections. Their code is
 // frozen once a history of it exists: a change to what they decide comes with a version branch and a replay fixture.
 package workflows
 
@@ -21,6 +21,7 @@ func Register(r Registry) {
 	bind(r, schemas.ChainPart, ChainPart)
 	bind(r, schemas.Lane, Lane)
 	bind(r, schemas.Drop, Drop)
+	bind(r, schemas.MakeRelease, Release)
 }
 
 func bind[In, Out any](r Registry, contract schemas.Workflow[In, Out], fn func(workflow.Context, In) (Out, error)) {

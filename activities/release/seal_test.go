@@ -58,3 +58,11 @@ func TestSeal(t *testing.T) {
 		t.Errorf("of a broken chain: %v", err)
 	}
 }
+
+func decode(t *testing.T, text string) (made schemas.ReleasesMade) {
+	t.Helper()
+	if err := json.Unmarshal([]byte(text), &made); err != nil {
+		t.Fatal(err)
+	}
+	return made
+}

@@ -132,10 +132,12 @@ var imports = []file{
 
 	breach("activities/ingest/weaviate.go", "github.com/weaviate/weaviate-go-client/v4", "vendor-weaviate"),
 	breach("worker/host/minio_test.go", "github.com/minio/minio-go/v7", "vendor-s3"),
+	breach("worker/wire/github.go", "github.com/google/go-github/v62/github", "vendor-github"),
 	breach("activities/chain/openai.go", "github.com/openai/openai-go/v3", "vendor-models"),
 	breach("activities/provider/model/anthropicmodel/client.go", "github.com/anthropics/anthropic-sdk-go", "vendor-models"),
 	breach("activities/provider/model/geminimodel/client_test.go", "google.golang.org/genai", "vendor-models"),
 	allowed("activities/provider/vector/weaviatevector/client.go", "github.com/weaviate/weaviate-go-client/v4"),
+	allowed("activities/provider/forge/githubforge/client.go", "github.com/google/go-github/v62/github"),
 	allowed("activities/provider/blob/s3blob/client.go", "github.com/minio/minio-go/v7"),
 	allowed("deploy/bench/floor/client.go", "github.com/weaviate/weaviate-go-client/v4"),
 

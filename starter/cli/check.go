@@ -25,17 +25,22 @@ func (c checkCommand) Run(s *session) error {
 	if err != nil {
 		return err
 	}
+	return s.problems(c.Dir, problems)
+}
+
+// problems lists what is wrong with a project, which fails the command, or says that it is in order.
+func (s *session) problems(dir string, problems []schemas.Problem) error {
 	result := checked{OK: len(problems) == 0, Count: len(problems), Problems: append([]schemas.Problem{}, problems...)}
-	err = s.print(result, func(w io.Writer) {
+	err := s.print(result, func(w io.Writer) {
 		for _, p := range problems {
 			fmt.Fprintln(w, wire.DescribeProblem(p))
 		}
 		if result.OK {
-			fmt.Fprintf(w, "%s is in order\n", c.Dir)
+			fmt.Fprintf(w, "%s is in order\n", dir)
 		}
 	})
 	if err == nil && !result.OK {
-		err = schemas.Errorf(schemas.Refused, "%s in %s", wire.CountProblems(problems), c.Dir)
+		err = schemas.Errorf(schemas.Refused, "%s in %s", wire.CountProblems(problems), dir)
 	}
 	return err
 }

@@ -3,7 +3,9 @@ package cli_test
 import (
 	"bytes"
 	"context"
+	"errors"
 	"flag"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -11,7 +13,13 @@ import (
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
+	"go.temporal.io/sdk/temporal"
 
+	"github.com/tenuto-dev/tenuto/activities/provider/blob/registry"
+	"github.com/tenuto-dev/tenuto/activities/provider/forge"
+	"github.com/tenuto-dev/tenuto/activities/provider/forge/memforge"
+	"github.com/tenuto-dev/tenuto/activities/release"
+	"github.com/tenuto-dev/tenuto/schemas"
 	"github.com/tenuto-dev/tenuto/starter/cli"
 	"github.com/tenuto-dev/tenuto/starter/gateway/gatewaytest"
 	"github.com/tenuto-dev/tenuto/starter/gateway/rest"
@@ -35,6 +43,9 @@ func TestScripts(t *testing.T) {
 		Setup: func(env *testscript.Env) error {
 			server := gatewaytest.Start(env.T().(testing.TB), nil)
 			if err := plant(server); err != nil {
+				return err
+			}
+			if err := host(server, env.WorkDir); err != nil {
 				return err
 			}
 			env.Setenv("TENUTO_URL", server.URL)
@@ -109,4 +120,39 @@ func TestManyDocumentsTravelInPacks(t *testing.T) {
 	if err != nil || len(page) != 2*4 {
 		t.Errorf("%d pack objects (%v), want those of 3 full packs at most 256 contents each and a big one", len(page), err)
 	}
+}
+
+// host has the server's platform read the folder repo of a script, if it has one, as the repository octo/bots.
+func host(s *gatewaytest.Server, dir string) error {
+	files := map[string]memforge.File{}
+	root := filepath.Join(dir, "repo")
+	err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
+		if errors.Is(err, fs.ErrNotExist) {
+			return filepath.SkipDir
+		}
+		if err != nil || d.IsDir() {
+			return err
+		}
+		name, err := filepath.Rel(root, path)
+		if err != nil {
+			return err
+		}
+		data, err := os.ReadFile(path)
+		files[filepath.ToSlash(name)] = memforge.File{Data: string(data)}
+		return err
+	})
+	if err != nil || len(files) == 0 {
+		return err
+	}
+	repositories := &memforge.Driver{}
+	repositories.Push(forge.Repository{Owner: "octo", Name: "bots"}, files, "main")
+	work := &release.Activities{Store: s.Store, Registry: registry.New(s.Store, time.Now), Source: forge.New(repositories)}
+	s.Work.Release = func(ctx context.Context, in schemas.ReleaseRequest) (schemas.ReleaseOutcome, error) {
+		resolved, err := work.Resolve(ctx, in)
+		if err != nil {
+			return schemas.ReleaseOutcome{}, temporal.NewNonRetryableApplicationError(schemas.SafeMessage(err), string(schemas.CodeOf(err)), nil)
+		}
+		return work.Compile(ctx, resolved)
+	}
+	return nil
 }

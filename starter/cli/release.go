@@ -8,6 +8,10 @@ import (
 	"net/url"
 	"path/filepath"
 	"slices"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
 
 	"github.com/tenuto-dev/tenuto/schemas"
 	"github.com/tenuto-dev/tenuto/starter/gateway/rest"
@@ -15,7 +19,7 @@ import (
 )
 
 type releaseCommand struct {
-	Source  string `arg:"" default:"." help:"Folder of the project (default: this one)."`
+	Source  string `arg:"" default:"." help:"Folder of the project (default: this one), or github://OWNER/REPO@REF:PATH."`
 	Chain   string `placeholder:"NAME" help:"Release this chain only (default: all chains of the project)."`
 	Label   string `placeholder:"LABEL" help:"Point this label of each chain to its release, such as staging."`
 	Message string `short:"m" placeholder:"TEXT" help:"What is new."`
@@ -40,6 +44,14 @@ type releasedChain struct {
 
 // Run makes releases.
 func (c releaseCommand) Run(s *session) error {
+	if c.Label != "" {
+		if err := schemas.CheckLabel(c.Label); err != nil {
+			return err
+		}
+	}
+	if strings.Contains(c.Source, "://") {
+		return c.imported(s)
+	}
 	problems, err := wire.CheckProject(c.Source)
 	if err != nil {
 		return err
@@ -64,11 +76,6 @@ func (c releaseCommand) Run(s *session) error {
 }
 
 func (c releaseCommand) bundles() (map[string]schemas.Bundle, error) {
-	if c.Label != "" {
-		if err := schemas.CheckLabel(c.Label); err != nil {
-			return nil, err
-		}
-	}
 	if c.Chain == "" {
 		return wire.ProjectBundles(c.Source)
 	}
@@ -77,6 +84,48 @@ func (c releaseCommand) bundles() (map[string]schemas.Bundle, error) {
 		return nil, runCommand{Chain: c.Chain, Project: c.Source}.known(err)
 	}
 	return map[string]schemas.Bundle{c.Chain: bundle}, nil
+}
+
+// imported makes releases of a project in a repository, which the platform reads. Problems are listed as tenuto check does.
+func (c releaseCommand) imported(s *session) error {
+	var done rest.ImportedReleases
+	err := s.onceMore("/api/v1/releases/import", rest.ImportRelease{Source: c.Source, Chain: c.Chain, Message: c.Message}, &done)
+	if err != nil {
+		return err
+	}
+	var problems []schemas.Problem
+	for _, problem := range done.Problems {
+		problems = append(problems, schemas.Problem(problem))
+	}
+	if len(problems) > 0 {
+		return s.problems(done.Source, problems)
+	}
+	fmt.Fprintln(s.stderr, "read", done.Source)
+	made := released{Releases: []releasedChain{}}
+	for _, release := range done.Releases {
+		made.Releases = append(made.Releases, releasedChain{Release: release})
+	}
+	return c.label(s, made)
+}
+
+// onceMore posts what starts work under a key of its own, and asks again for as long as the work takes.
+func (s *session) onceMore(path string, in, out any) error {
+	request, err := jsonCall(http.MethodPost, path, in)
+	if err != nil {
+		return err
+	}
+	request.header["Idempotency-Key"] = uuid.Must(uuid.NewV7()).String()
+	gateway, err := s.api()
+	if err != nil {
+		return err
+	}
+	for {
+		asked := time.Now()
+		err = gateway.do(s.ctx, request, out)
+		if schemas.CodeOf(err) != schemas.Deadline || err == nil || s.ctx.Err() != nil || time.Since(asked) < time.Minute { // else it has ended with that
+			return err
+		}
+	}
 }
 
 // folderName is the name of a folder, also of one that is named by its place, such as .

@@ -203,6 +203,7 @@ func (g *Gateway) assemble(version string) http.Handler {
 	g.chainRunRoutes()
 	g.eventRoutes()
 	g.releaseRoutes()
+	g.importRoutes()
 	g.labelRoutes()
 	g.exportRoutes()
 	g.modelRoutes(mux)

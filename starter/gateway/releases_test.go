@@ -1,15 +1,22 @@
 package gateway_test
 
 import (
+	"context"
 	"net/http"
 	"net/url"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"go.temporal.io/sdk/temporal"
 
+	"github.com/tenuto-dev/tenuto/activities/provider/blob/registry"
+	"github.com/tenuto-dev/tenuto/activities/provider/forge"
+	"github.com/tenuto-dev/tenuto/activities/provider/forge/memforge"
+	"github.com/tenuto-dev/tenuto/activities/release"
 	"github.com/tenuto-dev/tenuto/schemas"
 	"github.com/tenuto-dev/tenuto/starter/gateway/gatewaytest"
 	"github.com/tenuto-dev/tenuto/starter/gateway/rest"
@@ -276,4 +283,55 @@ func TestNamesAreNoPaths(t *testing.T) {
 			}
 		}
 	}
+}
+
+// hosting has the server's platform read repositories in memory.
+func hosting(s *gatewaytest.Server, host *memforge.Driver) {
+	work := &release.Activities{Store: s.Store, Registry: registry.New(s.Store, time.Now), Source: forge.New(host)}
+	s.Work.Release = func(ctx context.Context, in schemas.ReleaseRequest) (schemas.ReleaseOutcome, error) {
+		resolved, err := work.Resolve(ctx, in)
+		if err != nil {
+			return schemas.ReleaseOutcome{}, temporal.NewNonRetryableApplicationError(schemas.SafeMessage(err), string(schemas.CodeOf(err)), nil)
+		}
+		return work.Compile(ctx, resolved)
+	}
+}
+
+func TestReleasesOfARepository(t *testing.T) {
+	t.Parallel()
+	s := gatewaytest.Start(t, nil)
+	c := admin(t, s)
+	const path = "/api/v1/releases/import"
+	c.send("POST", path, rest.ImportRelease{Source: "github://octo/none"}).wantProblem(t, 404, schemas.NotFound, "no repositories")
+	host := &memforge.Driver{}
+	octo := forge.Repository{Owner: "octo", Name: "bots"}
+	files := map[string]memforge.File{
+		"tenuto.yaml": {Data: "name: bots\n"}, "prompts/p.prompt": {Data: "Say {{text}}"},
+		"models.yaml":     {Data: "providers: {local: {driver: local}}\nmodels: {local: {provider: local}}\n"},
+		"chains/one.yaml": {Data: "input: {text: string}\nsteps:\n  - id: say\n    generate: {prompt: p, model: local, with: {text: input.text}}\n"},
+	}
+	commit := host.Push(octo, files, "main")
+	hosting(s, host)
+	var made rest.ImportedReleases
+	c.send("POST", path, rest.ImportRelease{Source: "github://octo/bots@main", Message: "m"}, "Idempotency-Key", "k").want(t, 200, &made)
+	if made.Source != "github://octo/bots@"+commit || len(made.Releases) != 1 || made.Releases[0].Chain != "one" || made.Releases[0].Source != made.Source || made.Releases[0].By.Name != "bootstrap" {
+		t.Errorf("made %+v", made)
+	}
+	files["prompts/p.prompt"] = memforge.File{Data: "{{#if"}
+	host.Push(octo, files, "main")
+	var again, broken rest.ImportedReleases
+	c.send("POST", path, rest.ImportRelease{Source: "github://octo/bots@main", Message: "m"}, "Idempotency-Key", "k").want(t, 200, &again)
+	if diff := cmp.Diff(made, again); diff != "" {
+		t.Error(diff)
+	}
+	c.send("POST", path, rest.ImportRelease{Source: "github://octo/bots@main"}, "Idempotency-Key", "k").wantProblem(t, 409, schemas.Conflict, "another request")
+	c.send("POST", path, rest.ImportRelease{Source: "github://octo/bots@main"}).want(t, 200, &broken)
+	if len(broken.Releases) != 0 || len(broken.Problems) != 1 || broken.Problems[0].File != "prompts/p.prompt" {
+		t.Errorf("of a broken project: %+v", broken)
+	}
+	c.send("POST", path, rest.ImportRelease{Source: "github://octo/bots@nothing"}).wantProblem(t, 404, schemas.NotFound, "no branch")
+	c.send("POST", path, rest.ImportRelease{Source: "octo/bots"}).wantProblem(t, 400, schemas.Invalid, "github://OWNER/REPO")
+	c.send("POST", path, rest.ImportRelease{Source: "github://octo/bots", Chain: "../x"}).wantProblem(t, 400, schemas.Invalid, "chain")
+	c.send("POST", path, rest.ImportRelease{Source: "github://octo/bots"}, "Idempotency-Key", "a b").wantProblem(t, 400, schemas.Invalid, "idempotency key")
+	c.key("app", schemas.RoleService).send("POST", path, rest.ImportRelease{Source: "github://octo/bots"}).wantProblem(t, 403, schemas.Unauthorized, "role")
 }

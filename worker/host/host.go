@@ -16,11 +16,14 @@ import (
 	"github.com/tenuto-dev/tenuto/activities/ingest/ledger"
 	"github.com/tenuto-dev/tenuto/activities/provider/blob"
 	"github.com/tenuto-dev/tenuto/activities/provider/blob/journal"
+	"github.com/tenuto-dev/tenuto/activities/provider/blob/registry"
+	"github.com/tenuto-dev/tenuto/activities/provider/forge"
 	"github.com/tenuto-dev/tenuto/activities/provider/hub"
 	"github.com/tenuto-dev/tenuto/activities/provider/model"
 	"github.com/tenuto-dev/tenuto/activities/provider/model/fleet"
 	"github.com/tenuto-dev/tenuto/activities/provider/vector"
 	"github.com/tenuto-dev/tenuto/activities/provider/web"
+	"github.com/tenuto-dev/tenuto/activities/release"
 	"github.com/tenuto-dev/tenuto/activities/retrieve"
 	"github.com/tenuto-dev/tenuto/schemas"
 	"github.com/tenuto-dev/tenuto/worker/bind"
@@ -38,6 +41,7 @@ type Deps struct {
 	Models   *model.Set
 	Journal  *journal.Journal
 	Fleet    *fleet.Fleet
+	Forge    *forge.Forge
 	Hub      *hub.Hub // tells the front door in the same process how runs get on
 	Instance string   // unique name of the process; lanes have a queue of that name
 }
@@ -93,9 +97,10 @@ func queues(instance string) map[string]worker.Options {
 
 // bound are the activities of a process, the same on all its queues.
 type bound struct {
-	ingest *ingest.Activities
-	chain  *chain.Activities
-	drop   *collection.Activities
+	ingest  *ingest.Activities
+	chain   *chain.Activities
+	drop    *collection.Activities
+	release *release.Activities
 }
 
 func activitiesOver(deps Deps) bound {
@@ -105,7 +110,8 @@ func activitiesOver(deps Deps) bound {
 			Store: deps.Store, Journal: deps.Journal, Fleet: deps.Fleet, Web: &web.Client{}, Hub: deps.Hub,
 			Find: &retrieve.Activities{Store: deps.Store, Index: deps.Index, Models: deps.Models},
 		},
-		drop: &collection.Activities{Store: deps.Store, Index: deps.Index},
+		drop:    &collection.Activities{Store: deps.Store, Index: deps.Index},
+		release: &release.Activities{Store: deps.Store, Registry: registry.New(deps.Store, time.Now), Source: deps.Forge},
 	}
 }
 
@@ -127,6 +133,8 @@ func (b bound) bind(r bind.Registry) {
 	bind.Activity(r, schemas.RecordRun, b.chain.Record)
 
 	bind.Activity(r, schemas.DropCollection, b.drop.Drop)
+	bind.Activity(r, schemas.ResolveRelease, b.release.Resolve)
+	bind.Activity(r, schemas.CompileRelease, b.release.Compile)
 }
 
 // Run polls until ctx ends, then lets work in flight finish for a moment. Error: unavailable when Temporal refuses the workers.

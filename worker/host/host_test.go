@@ -26,7 +26,7 @@ func TestEveryContractIsBoundOnce(t *testing.T) {
 	want := []string{
 		schemas.PlanIngest.Name(), schemas.ListShard.Name(), schemas.PrepareBucket.Name(), schemas.EmbedBucket.Name(),
 		schemas.PublishBucket.Name(), schemas.FinishIngest.Name(), schemas.RunStep.Name(), schemas.RunLine.Name(), schemas.RunOutput.Name(),
-		schemas.RecordRun.Name(), schemas.DropCollection.Name(),
+		schemas.RecordRun.Name(), schemas.DropCollection.Name(), schemas.ResolveRelease.Name(), schemas.CompileRelease.Name(),
 	}
 	slices.Sort(got)
 	slices.Sort(want)

@@ -35,6 +35,9 @@ func Open(ctx context.Context, getenv func(string) string, logger *zap.Logger) (
 	}
 	deps.Hub = new(hub.Hub)
 	deps.Models = deps.Fleet.Installed
+	if deps.Forge, err = wire.Forge(config); err != nil {
+		return Deps{}, config, err
+	}
 	deps.Instance = instance()
 	deps.Journal = journal.New(deps.Store, deps.Instance)
 	deps.Journal.Report = func(err error) { logger.Warn("journal", zap.Error(err)) }

@@ -10,6 +10,8 @@ import (
 
 	"github.com/tenuto-dev/tenuto/activities/provider/blob"
 	"github.com/tenuto-dev/tenuto/activities/provider/blob/s3blob"
+	"github.com/tenuto-dev/tenuto/activities/provider/forge"
+	"github.com/tenuto-dev/tenuto/activities/provider/forge/githubforge"
 	"github.com/tenuto-dev/tenuto/activities/provider/model"
 	"github.com/tenuto-dev/tenuto/activities/provider/vector"
 	"github.com/tenuto-dev/tenuto/activities/provider/vector/weaviatevector"
@@ -21,8 +23,9 @@ type Config struct {
 	Store    s3blob.Config
 	Weaviate weaviatevector.Config
 	Models   schemas.Models // of the installation
-	Embedder string         // of new collections
-	Model    string         // of answers
+	GitHub   githubforge.Options
+	Embedder string // of new collections
+	Model    string // of answers
 }
 
 // Read reads the configuration from getenv. Error: invalid, naming every variable that is missing or wrong.
@@ -35,6 +38,7 @@ func Read(getenv func(string) string) (Config, error) {
 		},
 		Weaviate: weaviatevector.Config{URL: r.address("WEAVIATE_URL"), GRPC: getenv("WEAVIATE_GRPC"), APIKey: getenv("WEAVIATE_API_KEY")},
 		Models:   r.models(),
+		GitHub:   githubforge.Options{BaseURL: getenv("GITHUB_API_URL"), Token: getenv("GITHUB_TOKEN")},
 		Embedder: cmp.Or(getenv("TENUTO_EMBEDDER"), "local/lexical"),
 		Model:    cmp.Or(getenv("TENUTO_MODEL"), "local/extractive"),
 	}
@@ -85,6 +89,15 @@ func Index(c Config) (*vector.Index, error) {
 		return nil, err
 	}
 	return vector.New(driver), nil
+}
+
+// Forge opens the code host. It makes no call. Error: invalid for an address that is none.
+func Forge(c Config) (*forge.Forge, error) {
+	driver, err := githubforge.New(c.GitHub)
+	if err != nil {
+		return nil, err
+	}
+	return forge.New(driver), nil
 }
 
 // Records keeps paid responses that belong to no run in the artifact store, for good.

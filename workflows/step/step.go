@@ -49,6 +49,11 @@ var (
 		StartToClose: 30 * time.Second, ScheduleToClose: time.Hour,
 		FirstRetry: 100 * time.Millisecond, LongestRetry: 10 * time.Second,
 	}
+	// Reading is a call that reads from a code host. Somebody waits for it, yet a rate limit there may last an hour.
+	Reading = Profile{
+		StartToClose: 5 * time.Minute, ScheduleToClose: 90 * time.Minute,
+		Heartbeat: 10 * time.Second, FirstRetry: time.Second, LongestRetry: 30 * time.Second,
+	}
 	// Bulk is a batch of ingestion. A part that is down for a night holds it up and loses nothing.
 	Bulk = Profile{
 		Queue: schemas.QueueIngest, StartToClose: 30 * time.Minute, ScheduleToClose: 72 * time.Hour,

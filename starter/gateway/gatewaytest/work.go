@@ -21,6 +21,8 @@ type Work struct {
 	Store    *blob.Store
 	Temporal *Temporal     // where a lane starts the rest of a run
 	Gate     chan struct{} // when not nil, ingestions and runs wait until it is closed
+	// Release makes releases of a repository's folder, as the workflow does; nil where there are no repositories.
+	Release func(context.Context, schemas.ReleaseRequest) (schemas.ReleaseOutcome, error)
 
 	mu      sync.Mutex
 	broken  map[string]schemas.Code    // by step
@@ -35,6 +37,13 @@ func (w *Work) Handlers() map[string]Handler {
 	return map[string]Handler{
 		schemas.Ingest.Name(): typed(w.ingest),
 		schemas.Drop.Name():   typed(w.drop),
+
+		schemas.MakeRelease.Name(): typed(func(ctx context.Context, in schemas.ReleaseRequest) (schemas.ReleaseOutcome, error) {
+			if w.Release == nil {
+				return schemas.ReleaseOutcome{}, temporal.NewNonRetryableApplicationError("there are no repositories", string(schemas.NotFound), nil)
+			}
+			return w.Release(ctx, in)
+		}),
 
 		schemas.Chain.Name():    typed(w.chain),
 		schemas.Lane.Name():     typed(w.lane),

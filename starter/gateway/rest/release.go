@@ -14,6 +14,23 @@ type NewRelease struct {
 	Message string         `json:"message,omitempty" maxLength:"2000" doc:"What is new."`
 }
 
+// ImportRelease asks to make releases of a project in a repository.
+type ImportRelease struct {
+	Source  string `json:"source" maxLength:"1000" doc:"github://OWNER/REPO@REF:PATH, where REF is a branch, a tag or a commit, and PATH the folder of the project. Both may be left out."`
+	Chain   string `json:"chain,omitempty" doc:"Release this chain only; all of the project if absent."`
+	Message string `json:"message,omitempty" maxLength:"2000" doc:"What is new."`
+}
+
+// ImportedReleases are the releases that were made, or the problems that kept them from being made.
+type ImportedReleases struct {
+	Source   string           `json:"source" doc:"With the commit that was read."`
+	Releases []Release        `json:"releases"`
+	Problems []ProjectProblem `json:"problems,omitempty" doc:"What is wrong with the project; then nothing was made."`
+}
+
+// ProjectProblem is a fault in a project's file.
+type ProjectProblem schemas.Problem
+
 // Release is a release as lists show it.
 type Release struct {
 	Hash      string        `json:"hash" doc:"Names the release: the SHA-256 of its bundle in canonical form."`

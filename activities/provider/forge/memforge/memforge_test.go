@@ -1,0 +1,14 @@
+package memforge_test
+
+import (
+	"testing"
+
+	"github.com/tenuto-dev/tenuto/activities/provider/forge"
+	"github.com/tenuto-dev/tenuto/activities/provider/forge/forgetest"
+	"github.com/tenuto-dev/tenuto/activities/provider/forge/memforge"
+)
+
+func TestDriver(t *testing.T) {
+	t.Parallel()
+	forgetest.Run(t, func(_ *testing.T, host *memforge.Driver) forge.Driver { return host })
+}
