@@ -131,3 +131,11 @@ func (d *decisions) wait(ctx workflow.Context, path, stepID, question string) (b
 	workflow.SetCurrentDetails(ctx, "")
 	return again, err
 }
+
+// firstTask is how many events a history has whose first task is carried out for the first time; one that failed or timed out leaves more.
+const firstTask = 3
+
+// first reports whether nobody can have carried out anything of the run before.
+func first(ctx workflow.Context, run schemas.RunRequest) bool {
+	return run.First && workflow.GetInfo(ctx).GetCurrentHistoryLength() <= firstTask
+}

@@ -18,7 +18,6 @@ const (
 	maxTurns    = 64 // of a tool loop, whatever the chain says
 	itemsInline = 40 // items of a map that its own workflow carries out; more go to child workflows
 	itemsAPart  = 40 // items of one child workflow
-	firstTask   = 3  // events of a history whose first task is carried out for the first time: one that failed or timed out leaves more
 )
 
 // interpreter runs chains of one run. It knows nothing of the workflow around it, so a workflow of its own and a lane share it. Its
@@ -228,7 +227,7 @@ func (i *interpreter) call(ctx workflow.Context, ps schemas.PlanStep, request sc
 		profile.Attempts--
 	}
 	if local {
-		request.Local, request.First = true, i.run.First && workflow.GetInfo(ctx).GetCurrentHistoryLength() <= firstTask
+		request.Local, request.First = true, first(ctx, i.run)
 		out, err := step.DoLocal(ctx, profile, schemas.RunStep, request, summary)
 		return out, onceOnly(ps, err)
 	}
