@@ -2,6 +2,7 @@ package workflows
 
 import (
 	"errors"
+	"slices"
 
 	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/workflow"
@@ -138,4 +139,22 @@ const firstTask = 3
 // first reports whether nobody can have carried out anything of the run before.
 func first(ctx workflow.Context, run schemas.RunRequest) bool {
 	return run.First && workflow.GetInfo(ctx).GetCurrentHistoryLength() <= firstTask
+}
+
+// failureOf is what a record says of an error of an activity: its code and the message that is safe to show.
+func failureOf(err error) *schemas.StepError {
+	if temporal.IsCanceledError(err) {
+		return &schemas.StepError{Code: schemas.Conflict, Message: "cancelled"}
+	}
+	if timeout, ok := errors.AsType[*temporal.TimeoutError](err); ok {
+		if inner := timeout.Unwrap(); inner != nil {
+			return failureOf(inner)
+		}
+		return &schemas.StepError{Code: schemas.Deadline, Message: "it took longer than the chain allows"}
+	}
+	failed, ok := errors.AsType[*temporal.ApplicationError](err)
+	if ok && slices.Contains(schemas.Codes(), schemas.Code(failed.Type())) {
+		return &schemas.StepError{Code: schemas.Code(failed.Type()), Message: failed.Message()}
+	}
+	return &schemas.StepError{Code: schemas.Internal, Message: "an internal fault; the logs of the process have the cause"}
 }
