@@ -92,3 +92,6 @@ const EndedSessionPrefix = "auth/ended/"
 
 // EndedSessionKey notes that the session with this id was signed out.
 func EndedSessionKey(id string) string { return EndedSessionPrefix + id + ".json" }
+
+// KeySuccessionKey says by which key the API key with this id is replaced.
+func KeySuccessionKey(id string) string { return "auth/successions/" + id + ".json" }

@@ -41,7 +41,7 @@ type grammar struct {
 	Releases    releasesCommand    `cmd:"" help:"List, show and compare releases."`
 	Label       labelCommand       `cmd:"" help:"Move labels, and see and decide how they moved."`
 	Collections collectionsCommand `cmd:"" help:"List, show and delete collections."`
-	Keys        keysCommand        `cmd:"" help:"Create, list and revoke API keys."`
+	Keys        keysCommand        `cmd:"" help:"Create, list, rotate and revoke API keys."`
 	Doctor      doctorCommand      `cmd:"" help:"Check every part and say what is wrong."`
 	Gateway     gatewayCommand     `cmd:"" help:"Serve the HTTP gateway by itself (tenuto-worker --gateway serves it beside a worker, which is faster)."`
 	Version     versionCommand     `cmd:"" help:"Print the version."`

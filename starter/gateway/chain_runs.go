@@ -85,6 +85,9 @@ func askedOf(ctx context.Context, in *chainRunInput) (askedRun, error) {
 	if err != nil {
 		return askedRun{}, err
 	}
+	if err := mayRun(ctx, chain); err != nil {
+		return askedRun{}, err
+	}
 	body := in.Body
 	switch {
 	case label == "":

@@ -72,6 +72,7 @@ type Gateway struct {
 	log      *zap.Logger
 	now      func() time.Time
 	keys     *keyring
+	pace     paces
 	packs    *pack.Shelf
 	uploads  chan struct{} // bounds the uploads held in memory
 	listings chan struct{} // bounds the listings held in memory

@@ -112,6 +112,9 @@ func (g *Gateway) followRun(ctx context.Context, in *eventsInput) (*reply, error
 	switch {
 	case claimed == nil && owner.Run != nil:
 		request := *owner.Run
+		if err := hidden(ctx, request.Plan.Chain, in.ID); err != nil {
+			return nil, err
+		}
 		about := rest.RunResult{RunID: in.ID, Status: rest.RunRunning, Release: request.Release, Label: request.Label}
 		w := way{lane: g.fitsLane("", request.Plan), claimed: true}
 		return g.events(t, about, request, func(ctx context.Context) (finished, error) { return g.underway.carry(ctx, g, request, w, owner, false) }), nil

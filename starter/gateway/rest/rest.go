@@ -38,17 +38,32 @@ type NewKey struct {
 	Tenant    string         `json:"tenant,omitempty" doc:"Tenant of the key; the caller's own if absent."`
 	Roles     []schemas.Role `json:"roles" minItems:"1" maxItems:"4" enum:"service,reviewer,operator,admin" doc:"What the holder may do."`
 	ExpiresIn string         `json:"expires_in,omitempty" doc:"How long the key lives, such as 12h or 30d; for ever if absent."`
+	Chains    []string       `json:"chains,omitempty" maxItems:"100" doc:"The chains that the key may run, with * for any characters; all if absent."`
+	Models    []string       `json:"models,omitempty" maxItems:"100" doc:"The models that its holder may name, with * for any characters; all if absent."`
+
+	RequestsPerMinute int `json:"requests_per_minute,omitempty" minimum:"0" maximum:"1000000" doc:"Bound on the key's requests at each gateway process; none if absent."`
 }
 
 // Key is an API key without its secret.
 type Key struct {
-	ID        string         `json:"id"`
-	Name      string         `json:"name,omitempty"`
-	Tenant    string         `json:"tenant"`
-	Roles     []schemas.Role `json:"roles"`
-	CreatedAt time.Time      `json:"created_at"`
-	ExpiresAt *time.Time     `json:"expires_at,omitempty"`
-	RevokedAt *time.Time     `json:"revoked_at,omitempty"`
+	ID         string         `json:"id"`
+	Name       string         `json:"name,omitempty"`
+	Tenant     string         `json:"tenant"`
+	Roles      []schemas.Role `json:"roles"`
+	Chains     []string       `json:"chains,omitempty" doc:"The chains that it may run; all if absent."`
+	Models     []string       `json:"models,omitempty" doc:"The models that its holder may name; all if absent."`
+	CreatedAt  time.Time      `json:"created_at"`
+	ExpiresAt  *time.Time     `json:"expires_at,omitempty"`
+	RevokedAt  *time.Time     `json:"revoked_at,omitempty"`
+	ReplacedBy string         `json:"replaced_by,omitempty" doc:"The key that a rotation put in its place."`
+	First      string         `json:"first,omitempty" doc:"The key that this one replaces, after one rotation or several; budgets count for both together."`
+
+	RequestsPerMinute int `json:"requests_per_minute,omitempty"`
+}
+
+// RotateKey asks for a key in the place of another.
+type RotateKey struct {
+	Overlap string `json:"overlap,omitempty" doc:"How long the old key still opens, such as 24h or 0s; 24h if absent."`
 }
 
 // CreatedKey is a new key with its token, which is shown this once.
