@@ -78,6 +78,12 @@ func CacheKey(tenant, identity string) string {
 	return TenantPrefix(tenant) + "cache/" + identity[:2] + "/" + identity + ".json"
 }
 
+// BudgetsKey is the list of the tenant's budgets, as its ledger last wrote it.
+func BudgetsKey(tenant string) string { return TenantPrefix(tenant) + "budgets.json" }
+
+// LedgerMark says that the tenant has had a ledger.
+func LedgerMark(tenant string) string { return TenantPrefix(tenant) + "ledger.json" }
+
 // KeyPrefix is where API key records live.
 const KeyPrefix = "auth/keys/"
 

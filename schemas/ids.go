@@ -123,11 +123,22 @@ func SuccessorKey(tenant, run, dead string) string {
 	return TenantPrefix(tenant) + "successors/" + run + "/" + dead + ".json"
 }
 
+// LifeGone is how long after its last sign of life, by the clock of the store, a process counts as gone.
+const LifeGone = 8 * time.Second
+
 // LifePrefix is where processes give signs of life.
 const LifePrefix = "instances/"
 
 // LifeKey is the sign of life of a process.
 func LifeKey(instance string) string { return LifePrefix + instance + ".json" }
+
+// LedgerID is the workflow that keeps the tenant's budgets.
+func LedgerID(tenant string) string { return "ledger/" + tenant }
+
+// LeaseID names a lease of a process: an amount that it may spend.
+func LeaseID(instance string, number int64) string {
+	return instance + "/" + strconv.FormatInt(number, 10)
+}
 
 // DropID is the workflow that removes a collection.
 func DropID(tenant, collection string) string { return "drop/" + tenant + "/" + collection }

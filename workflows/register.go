@@ -21,6 +21,7 @@ func Register(r Registry) {
 	bind(r, schemas.ChainPart, ChainPart)
 	bind(r, schemas.Lane, Lane)
 	bind(r, schemas.Drop, Drop)
+	bind(r, schemas.Ledger, Ledger)
 }
 
 func bind[In, Out any](r Registry, contract schemas.Workflow[In, Out], fn func(workflow.Context, In) (Out, error)) {

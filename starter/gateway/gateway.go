@@ -21,6 +21,7 @@ import (
 	"github.com/tenuto-dev/tenuto/activities/provider/hub"
 	"github.com/tenuto-dev/tenuto/schemas"
 	tenuto "github.com/tenuto-dev/tenuto/starter/client"
+	"github.com/tenuto-dev/tenuto/starter/gateway/budget"
 	"github.com/tenuto-dev/tenuto/starter/gateway/pack"
 	"github.com/tenuto-dev/tenuto/starter/gateway/records"
 )
@@ -63,6 +64,9 @@ type Gateway struct {
 	hub      *hub.Hub // nil there too
 	silent   hub.Hub  // has voices that never speak
 	instance string
+	life     *life
+	budgets  Budgets
+	prices   prices
 	inFlight inFlight
 	bundles  bundles
 	registry *registry.Registry
@@ -115,6 +119,10 @@ func New(deps Deps) (*Gateway, error) {
 		g.lanes = tenuto.NewLanes(deps.Temporal, schemas.LaneQueue(g.instance), deps.Hub)
 	}
 	g.records = &records.Finder{Store: g.store, Journal: g.journal, Now: g.now}
+	g.life = &life{store: g.store, instance: g.instance, lanes: g.underway.all}
+	g.budgets = &budget.Keeper{
+		Ledger: tenuto.Ledgers{Temporal: g.temporal}, Source: durable{g}, Life: g.life, Instance: g.instance,
+	}
 	g.checks = append(g.ownChecks(), deps.Checks...)
 	g.handler = g.assemble(cmp.Or(deps.Version, "dev"))
 	return g, nil
@@ -137,7 +145,7 @@ func (g *Gateway) Serve(ctx context.Context, listener net.Listener) error {
 	}
 	alive, gone := context.WithCancel(context.WithoutCancel(ctx))
 	defer gone()
-	go g.live(alive)
+	go g.life.give(alive)
 	done := make(chan error, 1)
 	go func() { done <- server.Serve(listener) }()
 	select {
@@ -151,6 +159,7 @@ func (g *Gateway) Serve(ctx context.Context, listener net.Listener) error {
 	if g.lanes != nil {
 		g.lanes.Close(drain)
 	}
+	g.budgets.Close(drain)
 	return err
 }
 
@@ -167,6 +176,7 @@ func (g *Gateway) assemble(version string) http.Handler {
 	mux := http.NewServeMux()
 	g.api = humago.New(mux, apiConfig(version))
 	g.keyRoutes()
+	g.budgetRoutes()
 	g.contentRoutes()
 	g.ingestionRoutes()
 	g.collectionRoutes()

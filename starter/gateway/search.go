@@ -36,7 +36,7 @@ func (g *Gateway) searchRoutes() {
 	route(g, huma.Operation{
 		OperationID: "search", Method: http.MethodPost, Path: "/api/v1/collections/{collection}/search",
 		Summary: "Find chunks by one query or by several", Tags: []string{"search"},
-		Errors: []int{http.StatusNotFound, http.StatusConflict, http.StatusServiceUnavailable, http.StatusGatewayTimeout},
+		Errors: []int{http.StatusPaymentRequired, http.StatusNotFound, http.StatusConflict, http.StatusServiceUnavailable, http.StatusGatewayTimeout},
 	}, services, g.search)
 }
 

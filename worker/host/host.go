@@ -22,6 +22,7 @@ import (
 	"github.com/tenuto-dev/tenuto/activities/provider/vector"
 	"github.com/tenuto-dev/tenuto/activities/provider/web"
 	"github.com/tenuto-dev/tenuto/activities/retrieve"
+	"github.com/tenuto-dev/tenuto/activities/spend"
 	"github.com/tenuto-dev/tenuto/schemas"
 	"github.com/tenuto-dev/tenuto/worker/bind"
 	"github.com/tenuto-dev/tenuto/workflows"
@@ -96,6 +97,7 @@ type bound struct {
 	ingest *ingest.Activities
 	chain  *chain.Activities
 	drop   *collection.Activities
+	spend  *spend.Activities
 }
 
 func activitiesOver(deps Deps) bound {
@@ -105,7 +107,8 @@ func activitiesOver(deps Deps) bound {
 			Store: deps.Store, Journal: deps.Journal, Fleet: deps.Fleet, Web: &web.Client{}, Hub: deps.Hub,
 			Find: &retrieve.Activities{Store: deps.Store, Index: deps.Index, Models: deps.Models},
 		},
-		drop: &collection.Activities{Store: deps.Store, Index: deps.Index},
+		drop:  &collection.Activities{Store: deps.Store, Index: deps.Index},
+		spend: &spend.Activities{Store: deps.Store, Journal: deps.Journal, Runs: runs{deps.Temporal}},
 	}
 }
 
@@ -127,6 +130,10 @@ func (b bound) bind(r bind.Registry) {
 	bind.Activity(r, schemas.RecordRun, b.chain.Record)
 
 	bind.Activity(r, schemas.DropCollection, b.drop.Drop)
+
+	bind.Activity(r, schemas.OpenLedger, b.spend.Open)
+	bind.Activity(r, schemas.KeepBudgets, b.spend.Keep)
+	bind.Activity(r, schemas.SumSpend, b.spend.Sum)
 }
 
 // Run polls until ctx ends, then lets work in flight finish for a moment. Error: unavailable when Temporal refuses the workers.

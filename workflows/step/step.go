@@ -49,6 +49,11 @@ var (
 		StartToClose: 30 * time.Second, ScheduleToClose: time.Hour,
 		FirstRetry: 100 * time.Millisecond, LongestRetry: 10 * time.Second,
 	}
+	// Tally adds up records, for as long as it takes; the store may be down meanwhile.
+	Tally = Profile{
+		StartToClose: 30 * time.Minute, ScheduleToClose: 72 * time.Hour,
+		Heartbeat: 10 * time.Second, FirstRetry: time.Second, LongestRetry: 30 * time.Second,
+	}
 	// Bulk is a batch of ingestion. A part that is down for a night holds it up and loses nothing.
 	Bulk = Profile{
 		Queue: schemas.QueueIngest, StartToClose: 30 * time.Minute, ScheduleToClose: 72 * time.Hour,
