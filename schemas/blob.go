@@ -78,6 +78,12 @@ func CacheKey(tenant, identity string) string {
 	return TenantPrefix(tenant) + "cache/" + identity[:2] + "/" + identity + ".json"
 }
 
+// BudgetsKey is the list of the tenant's budgets, as its ledger last wrote it.
+func BudgetsKey(tenant string) string { return TenantPrefix(tenant) + "budgets.json" }
+
+// LedgerMark says that the tenant has had a ledger.
+func LedgerMark(tenant string) string { return TenantPrefix(tenant) + "ledger.json" }
+
 // KeyPrefix is where API key records live.
 const KeyPrefix = "auth/keys/"
 
@@ -92,3 +98,6 @@ const EndedSessionPrefix = "auth/ended/"
 
 // EndedSessionKey notes that the session with this id was signed out.
 func EndedSessionKey(id string) string { return EndedSessionPrefix + id + ".json" }
+
+// KeySuccessionKey says by which key the API key with this id is replaced.
+func KeySuccessionKey(id string) string { return "auth/successions/" + id + ".json" }

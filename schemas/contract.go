@@ -39,6 +39,22 @@ var ChainDecide = Update[Decision, Decision]{"chain.decide"}
 // ChainProgress answers how far a run is, and what it waits for.
 var ChainProgress = Query[RunProgress]{"chain.progress"}
 
+// The requests to a ledger.
+var (
+	SyncLedger = Update[LedgerSync, LedgerReply]{"ledger.sync"}
+	SetBudget  = Update[BudgetChange, BudgetList]{"ledger.set"}
+)
+
+// LedgerShow answers what a ledger knows.
+var LedgerShow = Query[LedgerFigures]{"ledger.show"}
+
+// The durable calls of a ledger. Each is safe to repeat: what they count and store are totals.
+var (
+	OpenLedger  = Activity[OpenRequest, OpenReport]{"spend.open"}
+	KeepBudgets = Activity[KeepRequest, BudgetList]{"spend.keep"}
+	SumSpend    = Activity[SumRequest, SumReport]{"spend.sum"}
+)
+
 // The durable calls of ingestion. Each is safe to repeat: identifiers and object keys are derived from content.
 var (
 	PlanIngest    = Activity[IngestRequest, IngestPlan]{"ingest.plan"}
@@ -76,6 +92,7 @@ var (
 	Lane        = Workflow[LaneRequest, LaneOutcome]{"Lane"}
 	Drop        = Workflow[DropRequest, DropReport]{"Drop"}
 	MakeRelease = Workflow[ReleaseRequest, ReleaseOutcome]{"Release"}
+	Ledger      = Workflow[LedgerRequest, LedgerOutcome]{"Ledger"}
 )
 
 // IngestProgress answers how far an ingestion is.

@@ -126,6 +126,9 @@ func SuccessorKey(tenant, run, dead string) string {
 	return TenantPrefix(tenant) + "successors/" + run + "/" + dead + ".json"
 }
 
+// LifeGone is how long after its last sign of life, by the clock of the store, a process counts as gone.
+const LifeGone = 8 * time.Second
+
 // LifePrefix is where processes give signs of life.
 const LifePrefix = "instances/"
 
@@ -134,6 +137,14 @@ func LifeKey(instance string) string { return LifePrefix + instance + ".json" }
 
 // ReleaseID is the workflow that makes a release of a folder in a repository. Its key is the idempotency key of the request.
 func ReleaseID(tenant, key string) string { return "release/" + tenant + "/" + key }
+
+// LedgerID is the workflow that keeps the tenant's budgets.
+func LedgerID(tenant string) string { return "ledger/" + tenant }
+
+// LeaseID names a lease of a process: an amount that it may spend.
+func LeaseID(instance string, number int64) string {
+	return instance + "/" + strconv.FormatInt(number, 10)
+}
 
 // DropID is the workflow that removes a collection.
 func DropID(tenant, collection string) string { return "drop/" + tenant + "/" + collection }

@@ -255,19 +255,26 @@ func ReleasedRunOf(e Exchange) ReleasedRun {
 	}
 }
 
-// The memo fields of a run on a release that is a workflow of its own.
+// The memo fields of a run that is a workflow of its own.
 const (
-	MemoLabel = "label"
-	MemoKey   = "key"
+	MemoLabel = "label" // of one on a release
+	MemoKey   = "key"   // likewise
+	MemoLease = "lease" // under which it was admitted, where a budget applies
 )
 
-// Memo is what is noted with the workflow of a run on a release, for people who must know of it before it has left a record; nil for
-// any other run.
+// Memo is what is noted with the workflow of a run, for those who must know of it before it has left a record; nil for nothing.
 func (r RunRequest) Memo() map[string]string {
-	if r.Release == "" {
+	memo := map[string]string{}
+	if r.Release != "" {
+		memo[MemoLabel], memo[MemoKey] = r.Label, r.Key
+	}
+	if r.Charge.Lease != "" {
+		memo[MemoLease] = r.Charge.Lease
+	}
+	if len(memo) == 0 {
 		return nil
 	}
-	return map[string]string{MemoLabel: r.Label, MemoKey: r.Key}
+	return memo
 }
 
 // Life is the sign of life of a process, and what it has in its lanes.

@@ -42,6 +42,7 @@ type RunRequest struct {
 	Key      string            `json:"key,omitempty"`     // id of the API key that asked for it
 	Metadata map[string]string `json:"metadata,omitempty"`
 	RerunOf  string            `json:"rerun_of,omitempty"` // run on a recalled release in whose place this one is
+	Charge   Charge            `json:"charge,omitzero"`    // who pays, where a budget applies
 }
 
 // StepRequest is the call of one step.
@@ -190,6 +191,7 @@ type RunOutcome struct {
 	Cost     Cost       `json:"cost"`
 	Failure  *StepError `json:"failure,omitempty"`
 	Promoted bool       `json:"promoted,omitempty"` // the run goes on as a workflow of its own
+	Charge   Charge     `json:"charge,omitzero"`    // that of its record
 }
 
 // The states of a run in its record.
@@ -291,6 +293,7 @@ type Exchange struct {
 	Metadata map[string]string `json:"metadata,omitempty"`
 	RerunOf  string            `json:"rerun_of,omitempty"` // run on a recalled release in whose place this one was
 	RerunAs  string            `json:"rerun_as,omitempty"` // run in whose place that one is: this one's release was recalled
+	Charge   Charge            `json:"charge,omitzero"`    // whose budgets paid
 }
 
 // ExchangeStep is a step in the record of a run.

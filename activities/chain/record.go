@@ -35,7 +35,7 @@ func (a *Activities) Record(ctx context.Context, in schemas.RecordRequest) (sche
 	exchange := schemas.Exchange{
 		RunID: run.RunID, Tenant: run.Tenant, Chain: run.Plan.Chain, Bundle: run.Bundle, Plan: run.Plan, Status: in.Status, Failure: in.Failure,
 		StartMS: run.StartMS, TookMS: max(0, in.EndMS-run.StartMS), Lane: in.Lane, Retries: run.Retries,
-		Release: run.Release, Label: run.Label, Key: run.Key, Metadata: run.Metadata, RerunOf: run.RerunOf,
+		Release: run.Release, Label: run.Label, Key: run.Key, Metadata: run.Metadata, RerunOf: run.RerunOf, Charge: run.Charge,
 	}
 	var err error
 	if exchange.Input, err = a.raw(ctx, run.Input); err != nil {
@@ -64,7 +64,7 @@ func (a *Activities) Record(ctx context.Context, in schemas.RecordRequest) (sche
 	if in.Status == schemas.RunDone { // what was paid for in a run that failed may still serve a retry
 		a.Journal.Ended(run.Tenant, run.RunID)
 	}
-	out := schemas.RunOutcome{RunID: run.RunID, Output: output, Usage: exchange.Usage, Cost: exchange.Cost, Failure: in.Failure}
+	out := schemas.RunOutcome{RunID: run.RunID, Output: output, Usage: exchange.Usage, Cost: exchange.Cost, Failure: in.Failure, Charge: run.Charge}
 	a.Hub.End(run.Tenant, out)
 	return out, nil
 }

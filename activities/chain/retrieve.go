@@ -185,11 +185,20 @@ func (s *stepping) rerank(ctx context.Context, query string, hits []schemas.Hit)
 	if err != nil {
 		return nil, fmt.Errorf("ordering the hits: %w", err)
 	}
+	usage := schemas.Usage{Calls: 1, InputTokens: order.Tokens}
 	s.detail.Calls = append(s.detail.Calls, schemas.CallDetail{
 		Purpose: purposeRerank, Model: target.Name, Target: target.Server + "/" + target.Model, Answered: order.Model,
-		Usage: schemas.Usage{Calls: 1, InputTokens: order.Tokens}, Recorded: recorded,
+		Usage: usage, Cost: costOf(target, usage), Recorded: recorded,
 	})
 	return order.Hits, nil
+}
+
+// costOf is what a call of a reranker costs; nil where its server counts no tokens, and so nobody knows.
+func costOf(target fleet.Target, usage schemas.Usage) *float64 {
+	if usage.InputTokens == 0 && !target.Local {
+		return nil
+	}
+	return target.Cost(usage)
 }
 
 // ordering is the recorded answer of a reranker.

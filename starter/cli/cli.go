@@ -42,7 +42,9 @@ type grammar struct {
 	Label       labelCommand       `cmd:"" help:"Move labels, and see and decide how they moved."`
 	Export      exportCommand      `cmd:"" help:"Write the records of runs to files, as Parquet and JSON lines, by day."`
 	Collections collectionsCommand `cmd:"" help:"List, show and delete collections."`
-	Keys        keysCommand        `cmd:"" help:"Create, list and revoke API keys."`
+	Keys        keysCommand        `cmd:"" help:"Create, list, rotate and revoke API keys."`
+	Budget      budgetCommand      `cmd:"" help:"Set, list and end budgets of money and tokens."`
+	Spend       spendCommand       `cmd:"" help:"Say what was spent, by key, chain, model, day or release."`
 	Doctor      doctorCommand      `cmd:"" help:"Check every part and say what is wrong."`
 	Gateway     gatewayCommand     `cmd:"" help:"Serve the HTTP gateway by itself (tenuto-worker --gateway serves it beside a worker, which is faster)."`
 	Version     versionCommand     `cmd:"" help:"Print the version."`

@@ -5,6 +5,7 @@ import (
 	"context"
 	_ "embed"
 	"encoding/json"
+	"errors"
 	"net/http"
 	"time"
 
@@ -41,6 +42,9 @@ var askPrompt string
 
 func (g *Gateway) ask(ctx context.Context, in *askInput) (*askOutput, error) {
 	begin := time.Now()
+	if err := errors.Join(mayRun(ctx, chainAsk), mayCall(ctx, cmp.Or(in.Body.Model, g.defaults.Model))); err != nil {
+		return nil, err
+	}
 	collection, err := schemas.CanonicalCollection(in.Collection)
 	if err != nil {
 		return nil, err
@@ -72,8 +76,8 @@ func (g *Gateway) ask(ctx context.Context, in *askInput) (*askOutput, error) {
 // askBundle is the built-in chain of two steps: find chunks, then answer from them.
 func (g *Gateway) askBundle(collection string, in rest.NewAsk) schemas.Bundle {
 	return schemas.Bundle{
-		Chain: "ask", Prompts: map[string]string{"ask": askPrompt},
-		Chains: map[string]schemas.ChainDef{"ask": {Steps: []schemas.StepDef{
+		Chain: chainAsk, Prompts: map[string]string{"ask": askPrompt},
+		Chains: map[string]schemas.ChainDef{chainAsk: {Steps: []schemas.StepDef{
 			{ID: stepRetrieve, Retrieve: retrieveDef(collection, cmp.Or(in.Mode, schemas.Hybrid), cmp.Or(in.Limit, 6), in.Filter)},
 			{ID: stepGenerate, Needs: []string{stepRetrieve}, Generate: &schemas.GenerateDef{
 				Prompt: "ask", With: map[string]string{"question": "input.query"}, Passages: "steps." + stepRetrieve + ".hits", Cite: true,

@@ -137,15 +137,48 @@ func (k *keyring) load(ctx context.Context, id string) (schemas.APIKey, error) {
 	return key, nil
 }
 
+// read returns the key as it stands in the store, with the end that a rotation has set it.
 func (k *keyring) read(ctx context.Context, id string) (key schemas.APIKey, err error) {
-	data, err := k.store.Get(ctx, schemas.KeyRecord(id))
-	if err != nil {
+	if err := k.record(ctx, schemas.KeyRecord(id), &key); err != nil {
 		return key, err
 	}
-	if err := json.Unmarshal(data, &key); err != nil {
-		return key, schemas.Wrap(schemas.Internal, err, "the record of API key %s cannot be read", id)
+	var succession schemas.KeySuccession
+	err = k.record(ctx, schemas.KeySuccessionKey(id), &succession)
+	switch {
+	case err == nil:
+		return key.Ended(succession), nil
+	case schemas.CodeOf(err) == schemas.NotFound:
+		return key, nil
 	}
-	return key, nil
+	return schemas.APIKey{}, err
+}
+
+func (k *keyring) record(ctx context.Context, at string, into any) error {
+	data, err := k.store.Get(ctx, at)
+	if err != nil {
+		return err
+	}
+	if err := json.Unmarshal(data, into); err != nil {
+		return schemas.Wrap(schemas.Internal, err, "the record %s of an API key cannot be read", at)
+	}
+	return nil
+}
+
+// succeed makes fresh the successor of a key that ends then. Error: conflict when the key has a successor already; the new key is gone then.
+func (k *keyring) succeed(ctx context.Context, old string, fresh schemas.APIKey, ends time.Time) error {
+	if err := k.save(ctx, fresh); err != nil {
+		return err
+	}
+	defer k.forget(old)
+	first, err := k.store.PutIfAbsent(ctx, schemas.KeySuccessionKey(old), encode(schemas.KeySuccession{Successor: fresh.ID, Ends: ends}))
+	if first || err != nil {
+		return err // after an error nobody has the new key's token, and the old key may live on: asking again is right
+	}
+	if err := k.store.Delete(ctx, schemas.KeyRecord(fresh.ID)); err != nil {
+		return err
+	}
+	k.forget(fresh.ID)
+	return schemas.Errorf(schemas.Conflict, "key %s has just been replaced by another; \"tenuto keys show %s\" says by which", old, old)
 }
 
 // install stores the bootstrap key if id is its id. It happens at its first use rather than at start, so that the gateway starts

@@ -69,7 +69,7 @@ func (g *Gateway) runRelease(ctx context.Context, in *chainRunInput) (*reply, er
 	if asked.streamed {
 		return g.streamed(asked, ready, in.Last)
 	}
-	done, err := g.underway.carry(ctx, g, ready.request, ready.way, ready.owner, ready.mine)
+	done, err := g.underway.carry(ctx, g, ready)
 	if err != nil {
 		return nil, err
 	}
@@ -85,6 +85,9 @@ func (g *Gateway) runRelease(ctx context.Context, in *chainRunInput) (*reply, er
 func askedOf(ctx context.Context, in *chainRunInput) (askedRun, error) {
 	chain, label, err := schemas.CutLabel(in.Chain)
 	if err != nil {
+		return askedRun{}, err
+	}
+	if err := mayRun(ctx, chain); err != nil {
 		return askedRun{}, err
 	}
 	body := in.Body
@@ -144,46 +147,48 @@ func (g *Gateway) pinned(ctx context.Context, a askedRun) (*registry.Loaded, err
 	return g.registry.Resolve(ctx, a.name)
 }
 
-// readyRun is a run that is to be begun, or joined.
-type readyRun struct {
-	request schemas.RunRequest
-	way     way
-	owner   ownership
-	mine    bool
-	claimed <-chan error // of a streamed run whose id is ours: nil once its claim is durable
-}
-
-// ready pins a run to the release that the label points to now, or to the one that it pointed to when the same request came first. Errors: those
-// of carryOut, and of the registry.
+// ready pins a run to the release that the label points to now, or to the one that it pointed to when the same request came first. What it may
+// cost is admitted before it is claimed. Errors: those of carryOut, and of the registry.
 func (g *Gateway) ready(ctx context.Context, a askedRun) (readyRun, error) {
+	r := readyRun{mine: true}
 	release, refused := g.pinned(ctx, a)
 	if refused == nil {
 		if err := wire.CheckInput(release.Content, a.input); err != nil {
-			return readyRun{}, err
+			return r, err
 		}
+		var err error
+		if r.request, err = g.releasedRequest(ctx, a, release, cmp.Or(a.key, a.id, newID()), g.now().UnixMilli()); err != nil {
+			return r, err
+		}
+		r.way = g.wayOf(a, release)
+		r.leave, refused = g.admitRun(ctx, r.request)
 	}
 	if a.key == "" {
-		if refused != nil {
-			return readyRun{}, refused
+		if refused == nil && a.streamed {
+			g.claimStreamed(ctx, a, &r)
 		}
-		request, err := g.releasedRequest(ctx, a, release, cmp.Or(a.id, newID()), g.now().UnixMilli())
-		ready := readyRun{request: request, way: g.wayOf(a, release), mine: true}
-		if a.streamed && err == nil {
-			g.claimStreamed(ctx, a, &ready)
+		return r, refused
+	}
+	if err := g.readyClaimed(ctx, a, &r, release, refused); err != nil {
+		r.leave.giveBack()
+		return r, err
+	}
+	return r, nil
+}
+
+// readyClaimed makes the run id that of the request, and the run the one that the request began before, if it did.
+func (g *Gateway) readyClaimed(ctx context.Context, a askedRun, r *readyRun, release *registry.Loaded, refused error) (err error) {
+	if r.owner, r.mine, err = g.claimReleased(ctx, a, r.request, refused); err != nil {
+		return err
+	}
+	if release == nil || release.Hash != r.owner.Release {
+		if release, err = g.registry.Load(ctx, a.name.Tenant, a.name.Chain, r.owner.Release); err != nil {
+			return err
 		}
-		return ready, err
 	}
-	owner, mine, err := g.claimReleased(ctx, a, release, refused)
-	if err != nil {
-		return readyRun{}, err
-	}
-	if release == nil || release.Hash != owner.Release {
-		if release, err = g.registry.Load(ctx, a.name.Tenant, a.name.Chain, owner.Release); err != nil {
-			return readyRun{}, err
-		}
-	}
-	request, err := g.releasedRequest(ctx, a, release, a.key, owner.StartMS)
-	return readyRun{request: request, way: g.wayOf(a, release), owner: owner, mine: mine}, err
+	r.way = g.wayOf(a, release)
+	r.request, err = g.releasedRequest(ctx, a, release, a.key, r.owner.StartMS)
+	return err
 }
 
 // claimStreamed claims a run under an id that nobody else can have, while it begins: it can be found, and carried on, when its stream is cut.
@@ -201,15 +206,10 @@ func (g *Gateway) claimStreamed(ctx context.Context, a askedRun, ready *readyRun
 }
 
 // claimReleased makes the run id that of the request. Where no run can start, only one that the request started before is found.
-func (g *Gateway) claimReleased(ctx context.Context, a askedRun, release *registry.Loaded, refused error) (ownership, bool, error) {
+func (g *Gateway) claimReleased(ctx context.Context, a askedRun, request schemas.RunRequest, refused error) (ownership, bool, error) {
 	if refused == nil {
-		start := g.now().UnixMilli()
-		request, err := g.releasedRequest(ctx, a, release, a.key, start)
-		if err != nil {
-			return ownership{}, false, err
-		}
 		return g.claimRun(ctx, a.name.Tenant, a.key, ownership{
-			Fingerprint: a.fingerprint(), StartMS: start, Instance: g.instance, Release: release.Hash, Run: &request,
+			Fingerprint: a.fingerprint(), StartMS: request.StartMS, Instance: g.instance, Release: request.Release, Run: &request,
 		})
 	}
 	owner, err := g.owner(ctx, a.name.Tenant, a.key)

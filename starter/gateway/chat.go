@@ -26,6 +26,9 @@ func (c chats) Names(ctx context.Context, key schemas.APIKey) ([]string, error) 
 	}
 	var names []string
 	for _, chain := range chains {
+		if !key.MayRun(chain) {
+			continue
+		}
 		labels, err := c.g.registry.Labels(ctx, key.Tenant, chain)
 		if err != nil {
 			return nil, err
@@ -42,6 +45,10 @@ func (c chats) Run(ctx context.Context, ask relay.ChainCall) (model.Response, er
 	chain, label, err := schemas.CutLabel(ask.Name)
 	if err != nil || label == "" {
 		return model.Response{}, schemas.Wrap(schemas.NotFound, err, "there is no model %.80q; a chain is named with its label, as in docs-qa@production", ask.Name)
+	}
+	ctx = context.WithValue(ctx, principalKey{}, ask.Key)
+	if !ask.Key.MayRun(chain) {
+		return model.Response{}, schemas.Errorf(schemas.NotFound, "there is no model %.80q that this key may use; /v1/models lists those there are", ask.Name)
 	}
 	asked := askedRun{name: registry.LabelName{Tenant: ask.Key.Tenant, Chain: chain, Label: label}, by: ask.Key.ID, streamed: ask.Emit != nil}
 	if asked.key = ask.Run; !ask.Claimed {
@@ -73,7 +80,7 @@ func (c chats) Run(ctx context.Context, ask relay.ChainCall) (model.Response, er
 // answer is another than what was passed on, the stream fails, and the run has the answer.
 func (c chats) answer(ctx context.Context, ready readyRun, emit model.Emit) (finished, error) {
 	carry := func(ctx context.Context) (finished, error) {
-		return c.g.underway.carry(ctx, c.g, ready.request, ready.way, ready.owner, ready.mine)
+		return c.g.underway.carry(ctx, c.g, ready)
 	}
 	if emit == nil {
 		return carry(ctx)

@@ -14,8 +14,6 @@ import (
 const (
 	claimPoll     = 100 * time.Millisecond // at first; it doubles
 	claimPollMost = time.Second
-	lifeEvery     = 2 * time.Second
-	lifeGone      = 8 * time.Second // without a sign of life a process counts as dead
 )
 
 // ownership is the record of who carries out a run with an idempotency key.
@@ -58,6 +56,22 @@ func sameRequest(owner ownership, id, fingerprint string) error {
 		return nil
 	}
 	return schemas.Errorf(schemas.Conflict, "run %s exists and belongs to another request; use a new idempotency key for a new request", id)
+}
+
+// claim is own for a run that the budgets admit. One that they refuse is not claimed; whoever asks again for what was begun before is told
+// what became of it.
+func (g *Gateway) claim(ctx context.Context, request schemas.RunRequest, refused error) (ownership, bool, error) {
+	if refused == nil {
+		return g.own(ctx, request)
+	}
+	owner, err := g.owner(ctx, request.Tenant, request.RunID)
+	if err != nil {
+		if schemas.CodeOf(err) == schemas.NotFound {
+			err = refused
+		}
+		return owner, false, err
+	}
+	return owner, false, sameRequest(owner, request.RunID, client.Fingerprint(request))
 }
 
 // succeed makes an abandoned run ours, or tells who was faster: of several processes that find the owner dead, one carries on.
@@ -172,22 +186,6 @@ func (g *Gateway) underWay(ctx context.Context, tenant, id string) bool {
 	return g.alive(ctx, owner.Instance)
 }
 
-// live gives signs of life until ctx ends, so that others know that claims of this process are being worked on.
-func (g *Gateway) live(ctx context.Context) {
-	tick := time.NewTicker(lifeEvery)
-	defer tick.Stop()
-	for {
-		// Without a sign others may think us dead and repeat what we do; they find what was paid for recorded.
-		_ = g.store.Put(ctx, schemas.LifeKey(g.instance), encode(schemas.Life{Lanes: g.underway.all()}))
-		select {
-		case <-tick.C:
-		case <-ctx.Done():
-			_ = g.store.Delete(context.WithoutCancel(ctx), schemas.LifeKey(g.instance))
-			return
-		}
-	}
-}
-
 // alive reports whether a process gave a sign of life lately, by the store's clock.
 func (g *Gateway) alive(ctx context.Context, instance string) bool {
 	theirs, err := g.store.Stat(ctx, schemas.LifeKey(instance))
@@ -195,5 +193,5 @@ func (g *Gateway) alive(ctx context.Context, instance string) bool {
 		return false
 	}
 	ours, err := g.store.Stat(ctx, schemas.LifeKey(g.instance))
-	return err != nil || ours.Modified.Sub(theirs.Modified) < lifeGone
+	return err != nil || ours.Modified.Sub(theirs.Modified) < schemas.LifeGone
 }

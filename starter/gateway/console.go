@@ -41,9 +41,13 @@ func (c consoleRuns) Feedback(ctx context.Context, tenant, run string, start tim
 // consoleKeys finds API keys for the console.
 type consoleKeys struct{ ring *keyring }
 
-// Open implements console.Keys.
+// Open implements console.Keys. The pages show all chains, so a key that is for some of them does not open them.
 func (c consoleKeys) Open(ctx context.Context, token string) (schemas.APIKey, error) {
-	return c.ring.authenticate(ctx, http.Header{"Authorization": {"Bearer " + token}})
+	key, err := c.ring.authenticate(ctx, http.Header{"Authorization": {"Bearer " + token}})
+	if err == nil && len(key.Chains) > 0 {
+		return schemas.APIKey{}, schemas.Errorf(schemas.Refused, "the console shows the runs of all chains, and this key has a list of chains; sign in with a key without one")
+	}
+	return key, err
 }
 
 // Find implements console.Keys.

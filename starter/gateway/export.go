@@ -41,6 +41,9 @@ func (g *Gateway) exportRoutes() {
 
 // exportRuns streams a page of a day's records. Each run that has its record when the page is asked for is in the day exactly once.
 func (g *Gateway) exportRuns(ctx context.Context, in *exportInput) (*huma.StreamResponse, error) {
+	if len(caller(ctx).Chains) > 0 {
+		return nil, forbidden("an export has the runs of all chains, and this API key has a list of chains; use a key without one")
+	}
 	day, err := time.Parse(time.DateOnly, in.Day)
 	if err != nil {
 		return nil, schemas.Errorf(schemas.Invalid, "day %.20q: write a day such as 2026-01-31", in.Day)

@@ -22,6 +22,7 @@ import (
 	"github.com/tenuto-dev/tenuto/activities/provider/model/fleet"
 	"github.com/tenuto-dev/tenuto/schemas"
 	tenuto "github.com/tenuto-dev/tenuto/starter/client"
+	"github.com/tenuto-dev/tenuto/starter/gateway/budget"
 	"github.com/tenuto-dev/tenuto/starter/gateway/pack"
 	"github.com/tenuto-dev/tenuto/starter/gateway/records"
 	"github.com/tenuto-dev/tenuto/starter/gateway/relay"
@@ -36,7 +37,6 @@ type Deps struct {
 	Hub      *hub.Hub         // of the worker that shares the process and its instance, so that short runs are carried out here; nil for none
 	Defaults Defaults
 	Fleet    *fleet.Fleet // of models that calls are passed through to; the local ones if nil
-	Gate     relay.Gate   // admits keys to models; everybody if nil
 	Checks   []Check      // of further parts, besides Temporal, its workers and the store
 	Logger   *zap.Logger
 	// BootstrapKey is a token that is stored as an admin key of the default tenant if it is used while no key has its id.
@@ -67,6 +67,10 @@ type Gateway struct {
 	hub      *hub.Hub // nil there too
 	silent   hub.Hub  // has voices that never speak
 	instance string
+	life     *life
+	budgets  Budgets
+	keeper   *budget.Keeper // of what the budgets have leased
+	prices   prices
 	inFlight inFlight
 	bundles  bundles
 	registry *registry.Registry
@@ -76,6 +80,7 @@ type Gateway struct {
 	log      *zap.Logger
 	now      func() time.Time
 	keys     *keyring
+	pace     paces
 	packs    *pack.Shelf
 	uploads  chan struct{} // bounds the uploads held in memory
 	listings chan struct{} // bounds the listings held in memory
@@ -127,6 +132,11 @@ func New(deps Deps) (*Gateway, error) {
 		}
 	}
 	g.relay = g.newRelay(deps)
+	g.life = &life{store: g.store, instance: g.instance, lanes: g.underway.all}
+	g.keeper = &budget.Keeper{
+		Ledger: tenuto.Ledgers{Temporal: g.temporal}, Source: durable{g}, Life: g.life, Instance: g.instance,
+	}
+	g.budgets = g.keeper
 	g.checks = append(g.ownChecks(), deps.Checks...)
 	g.handler = g.assemble(cmp.Or(deps.Version, "dev"))
 	return g, nil
@@ -149,7 +159,7 @@ func (g *Gateway) Serve(ctx context.Context, listener net.Listener) error {
 	}
 	alive, gone := context.WithCancel(context.WithoutCancel(ctx))
 	defer gone()
-	go g.live(alive)
+	go g.life.give(alive)
 	if g.lanes == nil { // no worker shares the process, whose journal it would be
 		settled := g.settle(alive)
 		defer func() { gone(); <-settled }()
@@ -167,6 +177,7 @@ func (g *Gateway) Serve(ctx context.Context, listener net.Listener) error {
 	if g.lanes != nil {
 		g.lanes.Close(drain)
 	}
+	g.keeper.Close(drain)
 	return err
 }
 
@@ -193,6 +204,7 @@ func (g *Gateway) assemble(version string) http.Handler {
 	mux := http.NewServeMux()
 	g.api = humago.New(mux, apiConfig(version))
 	g.keyRoutes()
+	g.budgetRoutes()
 	g.contentRoutes()
 	g.ingestionRoutes()
 	g.collectionRoutes()

@@ -57,7 +57,7 @@ func (g *Gateway) ingestRoute() {
 		RequestBody: &huma.RequestBody{Required: true, Content: map[string]*huma.MediaType{
 			"application/json": {Schema: huma.SchemaFromType(schema, typeOf[rest.NewIngestion]())},
 		}},
-		Errors: []int{http.StatusConflict, http.StatusRequestEntityTooLarge, http.StatusServiceUnavailable},
+		Errors: []int{http.StatusPaymentRequired, http.StatusConflict, http.StatusRequestEntityTooLarge, http.StatusServiceUnavailable},
 		Responses: map[string]*huma.Response{"200": {
 			Description: "Contents are missing, or the same listing is being ingested already.",
 			Content: map[string]*huma.MediaType{
@@ -132,6 +132,9 @@ func claimKey(tenant, collection, id string) string {
 func (j *ingestion) start(ctx context.Context) (*startedOutput, error) {
 	recipe, err := j.recipe(ctx)
 	if err != nil {
+		return nil, err
+	}
+	if err := j.gateway.checkEmbedder(ctx, recipe.Embedder); err != nil {
 		return nil, err
 	}
 	missing, err := j.documents.Locate(j.gateway.packs.All(ctx, schemas.PackPrefix(j.tenant, j.collection)))

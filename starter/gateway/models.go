@@ -15,6 +15,7 @@ import (
 	"github.com/tenuto-dev/tenuto/activities/provider/model/localmodel"
 	"github.com/tenuto-dev/tenuto/schemas"
 	"github.com/tenuto-dev/tenuto/starter/gateway/anthropic"
+	"github.com/tenuto-dev/tenuto/starter/gateway/budget"
 	"github.com/tenuto-dev/tenuto/starter/gateway/openai"
 	"github.com/tenuto-dev/tenuto/starter/gateway/relay"
 )
@@ -22,7 +23,7 @@ import (
 // newRelay makes what passes calls of models through.
 func (g *Gateway) newRelay(deps Deps) *relay.Relay {
 	return &relay.Relay{
-		Fleet: deps.Fleet, Store: g.store, Journal: g.journal, Claims: modelClaims{g}, Gate: deps.Gate, Chains: chats{g},
+		Fleet: deps.Fleet, Store: g.store, Journal: g.journal, Claims: modelClaims{g}, Gate: modelGate{g}, Chains: chats{g},
 		Metrics: relay.NewMetrics(g.metrics.registry), Log: g.log, Now: g.now, NewID: newID,
 	}
 }
@@ -118,4 +119,28 @@ func claimOf(o ownership) relay.Claim {
 // called finds the record of a call of a model by its idempotency key.
 func (g *Gateway) called(ctx context.Context, tenant string, owner ownership) (schemas.Exchange, bool, error) {
 	return g.exchange(ctx, tenant, owner.Call, time.UnixMilli(owner.StartMS))
+}
+
+// modelGate holds calls of models to a key's list and to budgets.
+type modelGate struct{ g *Gateway }
+
+// May implements relay.Gate.
+func (m modelGate) May(key schemas.APIKey, name string) bool {
+	if chain, label, err := schemas.CutLabel(name); err == nil && label != "" {
+		return key.MayRun(chain)
+	}
+	return key.MayCall(name)
+}
+
+// Admit implements relay.Gate. Ledgers count runs of chains; a call that no ledger would count does not get past a budget.
+func (m modelGate) Admit(ctx context.Context, key schemas.APIKey, _ string) (relay.Settle, error) {
+	held, err := m.g.budgets.Holds(ctx, budget.Admission{Tenant: key.Tenant, Key: key})
+	switch {
+	case err != nil:
+		return nil, err
+	case held:
+		return nil, schemas.Errorf(schemas.OverBudget,
+			"the key or its tenant has a budget, and calls of models are not counted by it; run a chain, or have an admin remove the budget")
+	}
+	return func(schemas.Usage, schemas.Cost) {}, nil
 }

@@ -5,7 +5,6 @@ import (
 	"net/http"
 	"slices"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -62,7 +61,7 @@ func route[I, O any](g *Gateway, op huma.Operation, roles []schemas.Role, handle
 	if len(roles) > 0 {
 		op.Middlewares = append(op.Middlewares, g.authorize(roles))
 		op.Security = []map[string][]string{{"key": {}}}
-		op.Errors = append(op.Errors, http.StatusUnauthorized, http.StatusForbidden)
+		op.Errors = append(op.Errors, http.StatusUnauthorized, http.StatusForbidden, http.StatusTooManyRequests)
 		op.Extensions = map[string]any{"x-roles": slices.Compact(append(slices.Clone(roles), schemas.RoleAdmin))}
 	}
 	body := op.RequestBody
@@ -93,40 +92,6 @@ func (g *Gateway) report(ctx context.Context, err error) *problem {
 		g.log.Warn("request failed", zap.String("request_id", requestID(ctx)), zap.String("code", string(p.Code)), zap.NamedError("cause", p.cause))
 	}
 	return p
-}
-
-// authorize lets requests pass whose key has one of the roles.
-func (g *Gateway) authorize(roles []schemas.Role) func(huma.Context, func(huma.Context)) {
-	return func(ctx huma.Context, next func(huma.Context)) {
-		r, w := humago.Unwrap(ctx)
-		key, err := g.admit(r, roles)
-		if err != nil {
-			g.report(r.Context(), err).write(w, requestID(r.Context()))
-			return
-		}
-		next(huma.WithValue(ctx, principalKey{}, key))
-	}
-}
-
-// admit returns the request's key if it has one of the roles. Errors: unauthorized, as 401 without a valid key and 403 without a role.
-func (g *Gateway) admit(r *http.Request, roles []schemas.Role) (schemas.APIKey, error) {
-	key, err := g.keys.authenticate(r.Context(), r.Header)
-	if err != nil {
-		return key, err
-	}
-	if slices.ContainsFunc(roles, key.May) {
-		return key, nil
-	}
-	return key, newProblem(http.StatusForbidden, schemas.Unauthorized,
-		"the API key lacks the role for this: it takes one of "+roleNames(roles)+"; ask an admin for another key")
-}
-
-func roleNames(roles []schemas.Role) string {
-	var names strings.Builder
-	for _, role := range roles {
-		names.WriteString(string(role) + ", ")
-	}
-	return names.String() + "or " + string(schemas.RoleAdmin)
 }
 
 // rawBody gives a handler the request itself, for bodies that must not be held in memory whole. Reading may take up to ten minutes.

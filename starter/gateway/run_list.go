@@ -23,6 +23,9 @@ func (g *Gateway) listRuns(ctx context.Context, in *runsInput) (*runsOutput, err
 	found, err := g.records.Search(ctx, caller(ctx).Tenant, q, in.Cursor, cmp.Or(in.Limit, 20))
 	page := rest.Runs{Runs: []rest.RunSummary{}, Next: found.Next}
 	for _, e := range found.Records {
+		if hidden(ctx, e.Chain, e.RunID) != nil {
+			continue
+		}
 		page.Runs = append(page.Runs, summaryOf(schemas.ReleasedRunOf(e)))
 	}
 	return &runsOutput{page}, err

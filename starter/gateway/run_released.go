@@ -65,6 +65,7 @@ func (g *Gateway) listReleased(ctx context.Context, in *runsInput) (*runsOutput,
 // releasedList says which runs are listed.
 type releasedList struct {
 	tenant string
+	key    schemas.APIKey // whose list of chains bounds what is shown
 	hashes []string
 	label  string // empty for any
 	chain  string
@@ -84,7 +85,7 @@ func checkPlace(cursor string) error {
 }
 
 func (g *Gateway) releasedList(ctx context.Context, in *runsInput) (releasedList, error) {
-	l := releasedList{tenant: caller(ctx).Tenant, label: in.Label, chain: in.Chain, status: in.Status}
+	l := releasedList{tenant: caller(ctx).Tenant, key: caller(ctx), label: in.Label, chain: in.Chain, status: in.Status}
 	if err := checkPlace(in.Cursor); err != nil {
 		return l, err
 	}
@@ -116,7 +117,11 @@ func (e releasedEntry) wanted(l releasedList) (run schemas.ReleasedRun, ok bool)
 	if json.Unmarshal(e.data, &run) != nil {
 		return run, false
 	}
-	return run, (l.label == "" || run.Label == l.label) && (l.chain == "" || run.Chain == l.chain) && (l.status == "" || run.Status == l.status)
+	return run, l.shows(run.Chain, run.Label) && (l.status == "" || run.Status == l.status)
+}
+
+func (l releasedList) shows(chain, label string) bool {
+	return l.key.MayRun(chain) && (l.label == "" || label == l.label) && (l.chain == "" || chain == l.chain)
 }
 
 // releasedAfter reads the first n entries behind a place, of all releases of the list together: those in journals first, then those at
@@ -201,7 +206,7 @@ func (g *Gateway) underWayOn(ctx context.Context, l releasedList) ([]rest.RunSum
 	}
 	var list []rest.RunSummary
 	for _, run := range runs {
-		if (l.label == "" || run.Label == l.label) && (l.chain == "" || run.Chain == l.chain) {
+		if l.shows(run.Chain, run.Label) {
 			list = append(list, run)
 		}
 	}

@@ -95,6 +95,9 @@ func (g *Gateway) runRoutes() {
 }
 
 func (g *Gateway) newRun(ctx context.Context, in *newRunInput) (*runResultOutput, error) {
+	if err := maySend(ctx); err != nil {
+		return nil, err
+	}
 	if err := g.bundles.check(in.Body.Bundle); err != nil {
 		return nil, err
 	}
@@ -186,10 +189,13 @@ func (g *Gateway) unrecorded(ctx context.Context, tenant, id string) (rest.Run, 
 		case g.underWay(ctx, tenant, id):
 			return run, nil // in a lane
 		}
-		return run, schemas.Wrap(schemas.NotFound, err, "there is no run %s; a run in a lane whose caller chose no id is known when it has ended", id)
+		return run, noRun(id)
 	}
 	run.StartMS = found.WorkflowStartTime.UnixMilli()
 	run.Chain, _ = found.TypedSearchAttributes.GetKeyword(temporal.NewSearchAttributeKeyKeyword(schemas.AttrChain))
+	if err := hidden(ctx, run.Chain, id); err != nil {
+		return rest.Run{}, err
+	}
 	if statusOf(found.Status) == rest.Running {
 		run.Progress, run.Waiting = g.runProgress(ctx, workflow), g.holdUps(ctx, workflow)
 		return run, nil
@@ -237,8 +243,8 @@ func (g *Gateway) runProgress(ctx context.Context, workflow string) *schemas.Run
 	return progress
 }
 
-// ended finds the record of a run that ended. When it started is in the claim of one whose caller chose its id, in an id of ours, or given;
-// else Temporal may know.
+// ended finds the record of a run that ended, if its chain is on the caller's list. When it started is in the claim of one whose caller
+// chose its id, in an id of ours, or given; else Temporal may know.
 func (g *Gateway) ended(ctx context.Context, tenant, id string, startMS int64) (schemas.Exchange, bool, error) {
 	if err := schemas.CheckRunID(id); err != nil {
 		return schemas.Exchange{}, false, err
@@ -262,8 +268,12 @@ func (g *Gateway) ended(ctx context.Context, tenant, id string, startMS int64) (
 		}
 	}
 	for _, day := range daysOf(tenant, starts) {
-		if exchange, ok, err := g.exchange(ctx, tenant, id, day); ok || err != nil {
-			return exchange, ok, err
+		exchange, ok, err := g.exchange(ctx, tenant, id, day)
+		if ok {
+			err = hidden(ctx, exchange.Chain, id)
+		}
+		if ok || err != nil {
+			return exchange, ok && err == nil, err
 		}
 	}
 	return schemas.Exchange{}, false, nil
@@ -285,6 +295,9 @@ func daysOf(tenant string, starts []time.Time) []time.Time {
 }
 
 func (g *Gateway) cancelRun(ctx context.Context, in *cancelInput) (*struct{}, error) {
+	if err := g.mayTouch(ctx, in.ID); err != nil {
+		return nil, err
+	}
 	return nil, absent(g.temporal.CancelWorkflow(ctx, schemas.RunWorkflowID(caller(ctx).Tenant, in.ID), ""), in.ID)
 }
 
@@ -357,6 +370,9 @@ func (g *Gateway) continued(ctx context.Context, old schemas.Exchange, from stri
 }
 
 func (g *Gateway) decideRun(ctx context.Context, in *decideInput) (*struct{}, error) {
+	if err := g.mayTouch(ctx, in.ID); err != nil {
+		return nil, err
+	}
 	handle, err := g.temporal.UpdateWorkflow(ctx, client.UpdateWorkflowOptions{
 		WorkflowID: schemas.RunWorkflowID(caller(ctx).Tenant, in.ID), UpdateName: schemas.ChainDecide.Name(), Args: []any{in.Body},
 		WaitForStage: client.WorkflowUpdateStageCompleted,

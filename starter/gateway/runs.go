@@ -58,42 +58,71 @@ func (g *Gateway) carryOut(ctx context.Context, s start) (finished, error) {
 	return g.carry(ctx, request, way{lane: g.laned(s, request), detached: s.detached, claimed: s.key != ""})
 }
 
-// carry is carryOut for a request that is made. A run with a key is claimed first, so that a repeated request finds it, however each of
-// them wants it carried out.
-func (g *Gateway) carry(ctx context.Context, request schemas.RunRequest, w way) (finished, error) {
-	if !w.claimed {
-		w.first = true
-		return g.begin(ctx, request, w)
-	}
-	owner, mine, err := g.own(ctx, request)
-	if err != nil {
-		return finished{}, err
-	}
-	request.StartMS = owner.StartMS
-	run := func(ctx context.Context) (finished, error) { return g.carryOn(ctx, request, w, owner, mine) }
-	if w.detached {
-		return run(ctx)
-	}
-	return g.inFlight.do(ctx, flightOf(request), run)
+// readyRun is a run that is to be begun, or joined.
+type readyRun struct {
+	request schemas.RunRequest
+	way     way
+	owner   ownership // of a claimed run
+	mine    bool      // nobody else has begun it
+	leave   *leave    // to spend what it may cost
+
+	claimed <-chan error // of a streamed run whose id is ours: nil once its claim is durable
 }
 
-// carryOn begins a claimed run that is ours, or joins whoever has it, and carries on for one who is gone, unless the run's release was
-// recalled meanwhile.
-func (g *Gateway) carryOn(ctx context.Context, request schemas.RunRequest, w way, owner ownership, mine bool) (finished, error) {
-	w.first = mine
-	for !mine {
-		done, found, err := g.join(ctx, owner, request, w.detached)
+// carry is carryOut for a request that is made. A run with a key is claimed first, so that a repeated request finds it, however each of
+// them wants it carried out. It is admitted by the budgets before that: a claim of a run that may not be begun would hold up others.
+func (g *Gateway) carry(ctx context.Context, request schemas.RunRequest, w way) (finished, error) {
+	r := readyRun{request: request, way: w, mine: true}
+	var refused, err error
+	if r.leave, refused = g.admitRun(ctx, request); refused != nil && !w.claimed {
+		return finished{}, refused
+	}
+	defer r.leave.giveBack()
+	if !w.claimed {
+		return g.carryOn(ctx, r)
+	}
+	if r.owner, r.mine, err = g.claim(ctx, request, refused); err != nil {
+		return finished{}, err
+	}
+	r.request.StartMS = r.owner.StartMS
+	if w.detached {
+		return g.carryOn(ctx, r)
+	}
+	return g.inFlight.do(ctx, flightOf(request), func(ctx context.Context) (finished, error) { return g.carryOn(ctx, r) })
+}
+
+// carryOn begins a run that is ours, or joins whoever has it, and carries on for one who is gone, unless the run's release was recalled
+// meanwhile. What it may cost is admitted when it is begun: whoever only joins it spends nothing.
+func (g *Gateway) carryOn(ctx context.Context, r readyRun) (finished, error) {
+	r.way.first = r.mine
+	permit := r.leave.take()
+	defer func() { giveBack(permit) }()
+	for !r.mine {
+		giveBack(permit)
+		permit = nil
+		done, found, err := g.join(ctx, r.owner, r.request, r.way.detached)
 		if found || err != nil {
 			return done, err
 		}
-		if err := g.checkServed(ctx, request.Tenant, request.Plan.Chain, request.Release); err != nil {
+		if err := g.checkServed(ctx, r.request.Tenant, r.request.Plan.Chain, r.request.Release); err != nil {
 			return finished{}, err
 		}
-		if owner, mine, err = g.succeed(ctx, owner, request); err != nil {
+		if permit, err = g.admitted(ctx, r.request); err != nil {
+			return finished{}, err
+		}
+		if r.owner, r.mine, err = g.succeed(ctx, r.owner, r.request); err != nil {
 			return finished{}, err
 		}
 	}
-	return g.begin(ctx, request, w)
+	if permit == nil { // the caller has left, and taken it along
+		var err error
+		if permit, err = g.admitted(ctx, r.request); err != nil {
+			return finished{}, err
+		}
+	}
+	spending := permit
+	permit = nil
+	return g.spend(ctx, spending, r.request, r.way)
 }
 
 // flightOf names a run among those of this process.
@@ -163,6 +192,7 @@ func (g *Gateway) request(ctx context.Context, s start) (schemas.RunRequest, err
 	input, err := g.content(ctx, s.tenant, s.input)
 	return schemas.RunRequest{
 		Tenant: s.tenant, RunID: id, Bundle: ref, Plan: plan, Input: input, StartMS: g.now().UnixMilli(), Batch: s.batch, Fresh: s.key == "",
+		Key: caller(ctx).ID,
 	}, err
 }
 
@@ -193,7 +223,7 @@ func (g *Gateway) fitsLane(execution schemas.Execution, plan schemas.Plan) bool 
 
 // outcomeOf is the result that a record tells of.
 func outcomeOf(e schemas.Exchange) schemas.RunOutcome {
-	return schemas.RunOutcome{RunID: e.RunID, Output: schemas.Content{Text: string(e.Output), Ref: e.OutputRef}, Usage: e.Usage, Cost: e.Cost, Failure: e.Failure}
+	return schemas.RunOutcome{RunID: e.RunID, Output: schemas.Content{Text: string(e.Output), Ref: e.OutputRef}, Usage: e.Usage, Cost: e.Cost, Failure: e.Failure, Charge: e.Charge}
 }
 
 // exchange reads the record of a run.

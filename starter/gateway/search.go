@@ -18,6 +18,8 @@ import (
 const (
 	maxQuestion  = 32 << 10 // bytes of a query or a question
 	searchAtOnce = 8        // queries of one request that run at the same time
+	chainAsk     = "ask"
+	chainSearch  = "search"
 	stepRetrieve = "retrieve"
 	stepGenerate = "generate"
 )
@@ -34,11 +36,14 @@ func (g *Gateway) searchRoutes() {
 	route(g, huma.Operation{
 		OperationID: "search", Method: http.MethodPost, Path: "/api/v1/collections/{collection}/search",
 		Summary: "Find chunks by one query or by several", Tags: []string{"search"},
-		Errors: []int{http.StatusNotFound, http.StatusConflict, http.StatusServiceUnavailable, http.StatusGatewayTimeout},
+		Errors: []int{http.StatusPaymentRequired, http.StatusNotFound, http.StatusConflict, http.StatusServiceUnavailable, http.StatusGatewayTimeout},
 	}, services, g.search)
 }
 
 func (g *Gateway) search(ctx context.Context, in *searchInput) (*searchOutput, error) {
+	if err := mayRun(ctx, chainSearch); err != nil {
+		return nil, err
+	}
 	collection, err := schemas.CanonicalCollection(in.Collection)
 	if err != nil {
 		return nil, err
@@ -89,8 +94,8 @@ func (g *Gateway) find(ctx context.Context, key, query string, in rest.NewSearch
 		return nil, err
 	}
 	done, err := g.carryOut(ctx, start{
-		tenant: caller(ctx).Tenant, key: key, input: input, bundle: schemas.Bundle{Chain: "search", Chains: map[string]schemas.ChainDef{
-			"search": {Steps: []schemas.StepDef{{ID: stepRetrieve, Retrieve: def}}},
+		tenant: caller(ctx).Tenant, key: key, input: input, bundle: schemas.Bundle{Chain: chainSearch, Chains: map[string]schemas.ChainDef{
+			chainSearch: {Steps: []schemas.StepDef{{ID: stepRetrieve, Retrieve: def}}},
 		}},
 	})
 	if err != nil {

@@ -56,11 +56,12 @@ func (g *Gateway) repliesWith(responses map[string]*huma.Response) map[string]*h
 func (g *Gateway) streamed(asked askedRun, ready readyRun, last string) (*reply, error) {
 	t := &telling{}
 	if err := t.position(last); err != nil {
+		ready.leave.giveBack()
 		return nil, err
 	}
 	about := rest.RunResult{RunID: ready.request.RunID, Status: rest.RunRunning, Release: ready.request.Release, Label: asked.name.Label}
 	return g.events(t, about, ready.request, ready.claimed, func(ctx context.Context) (finished, error) {
-		return g.underway.carry(ctx, g, ready.request, ready.way, ready.owner, ready.mine)
+		return g.underway.carry(ctx, g, ready)
 	}), nil
 }
 
@@ -123,9 +124,14 @@ func (g *Gateway) followRun(ctx context.Context, in *eventsInput) (*reply, error
 	switch {
 	case claimed == nil && owner.Run != nil:
 		request := *owner.Run
+		if err := hidden(ctx, request.Plan.Chain, in.ID); err != nil {
+			return nil, err
+		}
 		about := rest.RunResult{RunID: in.ID, Status: rest.RunRunning, Release: request.Release, Label: request.Label}
 		w := way{lane: g.fitsLane("", request.Plan), claimed: true}
-		return g.events(t, about, request, nil, func(ctx context.Context) (finished, error) { return g.underway.carry(ctx, g, request, w, owner, false) }), nil
+		return g.events(t, about, request, nil, func(ctx context.Context) (finished, error) {
+			return g.underway.carry(ctx, g, readyRun{request: request, way: w, owner: owner})
+		}), nil
 	case claimed != nil && schemas.CodeOf(claimed) != schemas.NotFound:
 		return nil, claimed
 	}

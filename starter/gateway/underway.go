@@ -16,17 +16,18 @@ type underway struct {
 }
 
 // carry carries out a run, and knows it for as long as it is at it. It goes on when its caller leaves.
-func (u *underway) carry(ctx context.Context, g *Gateway, request schemas.RunRequest, w way, owner ownership, mine bool) (finished, error) {
+func (u *underway) carry(ctx context.Context, g *Gateway, r readyRun) (finished, error) {
+	defer r.leave.giveBack()
 	run := func(ctx context.Context) (finished, error) {
-		if w.lane {
-			defer u.enter(request)()
+		if r.way.lane {
+			defer u.enter(r.request)()
 		}
-		return g.carryOn(ctx, request, w, owner, mine)
+		return g.carryOn(ctx, r)
 	}
-	if w.detached {
+	if r.way.detached {
 		return run(ctx)
 	}
-	return g.inFlight.do(ctx, flightOf(request), run)
+	return g.inFlight.do(ctx, flightOf(r.request), run)
 }
 
 func (u *underway) enter(request schemas.RunRequest) (leave func()) {

@@ -25,6 +25,7 @@ import (
 	"github.com/tenuto-dev/tenuto/activities/provider/web"
 	"github.com/tenuto-dev/tenuto/activities/release"
 	"github.com/tenuto-dev/tenuto/activities/retrieve"
+	"github.com/tenuto-dev/tenuto/activities/spend"
 	"github.com/tenuto-dev/tenuto/schemas"
 	"github.com/tenuto-dev/tenuto/worker/bind"
 	"github.com/tenuto-dev/tenuto/workflows"
@@ -101,6 +102,7 @@ type bound struct {
 	chain   *chain.Activities
 	drop    *collection.Activities
 	release *release.Activities
+	spend   *spend.Activities
 }
 
 func activitiesOver(deps Deps) bound {
@@ -112,6 +114,7 @@ func activitiesOver(deps Deps) bound {
 		},
 		drop:    &collection.Activities{Store: deps.Store, Index: deps.Index},
 		release: &release.Activities{Store: deps.Store, Registry: registry.New(deps.Store, time.Now), Source: deps.Forge},
+		spend:   &spend.Activities{Store: deps.Store, Journal: deps.Journal, Runs: runs{deps.Temporal}},
 	}
 }
 
@@ -135,6 +138,10 @@ func (b bound) bind(r bind.Registry) {
 	bind.Activity(r, schemas.DropCollection, b.drop.Drop)
 	bind.Activity(r, schemas.ResolveRelease, b.release.Resolve)
 	bind.Activity(r, schemas.CompileRelease, b.release.Compile)
+
+	bind.Activity(r, schemas.OpenLedger, b.spend.Open)
+	bind.Activity(r, schemas.KeepBudgets, b.spend.Keep)
+	bind.Activity(r, schemas.SumSpend, b.spend.Sum)
 }
 
 // Run polls until ctx ends, then lets work in flight finish for a moment. Error: unavailable when Temporal refuses the workers.

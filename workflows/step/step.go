@@ -54,6 +54,11 @@ var (
 		StartToClose: 5 * time.Minute, ScheduleToClose: 90 * time.Minute,
 		Heartbeat: 10 * time.Second, FirstRetry: time.Second, LongestRetry: 30 * time.Second,
 	}
+	// Tally adds up records, for as long as it takes; the store may be down meanwhile.
+	Tally = Profile{
+		StartToClose: 30 * time.Minute, ScheduleToClose: 72 * time.Hour,
+		Heartbeat: 10 * time.Second, FirstRetry: time.Second, LongestRetry: 30 * time.Second,
+	}
 	// Bulk is a batch of ingestion. A part that is down for a night holds it up and loses nothing.
 	Bulk = Profile{
 		Queue: schemas.QueueIngest, StartToClose: 30 * time.Minute, ScheduleToClose: 72 * time.Hour,

@@ -79,7 +79,7 @@ func (w *Work) carryOut(ctx context.Context, in schemas.RunRequest, lane bool) (
 	e := schemas.Exchange{
 		RunID: in.RunID, Tenant: in.Tenant, Chain: in.Plan.Chain, Bundle: in.Bundle, Plan: in.Plan, Status: schemas.RunDone,
 		StartMS: in.StartMS, TookMS: 12, Lane: lane, Retries: in.Retries,
-		Release: in.Release, Label: in.Label, Key: in.Key, Metadata: in.Metadata, RerunOf: in.RerunOf,
+		Release: in.Release, Label: in.Label, Key: in.Key, Metadata: in.Metadata, RerunOf: in.RerunOf, Charge: in.Charge,
 	}
 	failure := w.steps(ctx, in, &e)
 	if e.Failure = failureOf(failure); failure != nil {
@@ -101,7 +101,7 @@ func (w *Work) carryOut(ctx context.Context, in schemas.RunRequest, lane bool) (
 		return schemas.RunOutcome{}, cmp.Or(failure, err)
 	}
 	output, err := w.content(ctx, in.Tenant, e.Output)
-	return schemas.RunOutcome{RunID: in.RunID, Output: output, Usage: e.Usage, Cost: e.Cost}, err
+	return schemas.RunOutcome{RunID: in.RunID, Output: output, Usage: e.Usage, Cost: e.Cost, Charge: e.Charge}, err
 }
 
 func failureOf(err error) *schemas.StepError {
@@ -140,7 +140,7 @@ func (w *Work) steps(ctx context.Context, in schemas.RunRequest, e *schemas.Exch
 				Hits *[]schemas.Hit `json:"hits"`
 			}{&hits}
 			_ = json.Unmarshal(step.Output, &found) // what is no result of a search has none
-		} else if err := w.step(in.Tenant, def, e, &step, &hits); err != nil {
+		} else if err := w.step(in.Tenant, bundle.Models, def, e, &step, &hits); err != nil {
 			step.Failure = failureOf(err)
 			e.Steps = append(e.Steps, step)
 			return err
@@ -150,7 +150,7 @@ func (w *Work) steps(ctx context.Context, in schemas.RunRequest, e *schemas.Exch
 	return nil
 }
 
-func (w *Work) step(tenant string, def schemas.StepDef, e *schemas.Exchange, step *schemas.ExchangeStep, hits *[]schemas.Hit) error {
+func (w *Work) step(tenant string, models schemas.Models, def schemas.StepDef, e *schemas.Exchange, step *schemas.ExchangeStep, hits *[]schemas.Hit) error {
 	w.mu.Lock()
 	if w.made == nil {
 		w.made = map[string]int{}
@@ -174,9 +174,7 @@ func (w *Work) step(tenant string, def schemas.StepDef, e *schemas.Exchange, ste
 		output = map[string]any{"hits": *hits}
 		detail.Hits = len(*hits)
 	case def.Generate != nil:
-		e.Usage.Calls++
-		e.Cost.Unknown++
-		detail.Calls = []schemas.CallDetail{{Purpose: "answer", Model: def.Generate.Model, Target: def.Generate.Model, Usage: schemas.Usage{Calls: 1}}}
+		detail.Calls = []schemas.CallDetail{call(models.Models[def.Generate.Model].Prices, def.Generate.Model, e)}
 		output = map[string]any{"text": texts(input)}
 		if def.Generate.Cite {
 			output = answer(*hits)
@@ -188,6 +186,21 @@ func (w *Work) step(tenant string, def schemas.StepDef, e *schemas.Exchange, ste
 	step.Details = []schemas.StepDetail{detail}
 	step.Output, err = json.Marshal(output)
 	return err
+}
+
+// call is a model call of ten tokens in and five out.
+func call(prices *schemas.PriceDef, name string, e *schemas.Exchange) schemas.CallDetail {
+	detail := schemas.CallDetail{Purpose: "answer", Model: name, Target: name, Usage: schemas.Usage{Calls: 1}}
+	if prices == nil {
+		e.Cost.Unknown++
+	} else {
+		detail.Usage.InputTokens, detail.Usage.OutputTokens = 10, 5
+		cost := (10*prices.Input + 5*prices.Output) / 1e6
+		detail.Cost = &cost
+		e.Cost.USD += cost
+	}
+	e.Usage = e.Usage.Add(detail.Usage)
+	return detail
 }
 
 // texts are the texts of an input, in the order of their names.

@@ -6,6 +6,7 @@ import (
 
 	"github.com/tenuto-dev/tenuto/activities/provider/blob"
 	"github.com/tenuto-dev/tenuto/activities/provider/blob/memblob"
+	"github.com/tenuto-dev/tenuto/schemas"
 	"github.com/tenuto-dev/tenuto/starter/gateway"
 )
 
@@ -26,7 +27,7 @@ func Start(t testing.TB, change func(*gateway.Deps)) *Server {
 	t.Helper()
 	store := blob.New(&memblob.Driver{})
 	work := &Work{Store: store}
-	temporal := &Temporal{Handlers: work.Handlers()}
+	temporal := &Temporal{Handlers: work.Handlers(), Answers: map[string]any{schemas.LedgerShow.Name(): work.showLedger}}
 	work.Temporal = temporal
 	return serve(t, &Server{Temporal: temporal, Work: work, Store: store}, change)
 }

@@ -18,6 +18,9 @@ func (f *Temporal) QueryWorkflow(_ context.Context, id, runID, query string, _ .
 	if !ok {
 		return nil, serviceerror.NewFailedPrecondition("no worker")
 	}
+	if ask, ok := answer.(func(id string) any); ok {
+		answer = ask(id)
+	}
 	payloads, err := converter.GetDefaultDataConverter().ToPayloads(answer)
 	return client.NewValue(payloads), err
 }
@@ -65,10 +68,13 @@ func (f *Temporal) UpdateWorkflow(ctx context.Context, options client.UpdateWork
 	u := &update{options: options, run: r, done: make(chan struct{})}
 	go func() {
 		defer close(u.done)
-		u.result, u.err = f.Handlers[options.UpdateName](context.WithoutCancel(ctx), options.Args[0])
+		u.result, u.err = f.Handlers[options.UpdateName](context.WithValue(context.WithoutCancel(ctx), updated{}, options.WorkflowID), options.Args[0])
 	}()
 	return u, u.wait(ctx)
 }
+
+// updated is the workflow that an update is for, in the context of its handler.
+type updated struct{}
 
 type update struct {
 	options client.UpdateWorkflowOptions

@@ -27,6 +27,7 @@ type Work struct {
 	mu      sync.Mutex
 	broken  map[string]schemas.Code    // by step
 	made    map[string]int             // how often a step was carried out
+	ledgers map[string]*ledger         // by workflow id
 	indexed map[string]map[string]text // by tenant/collection, by document
 }
 
@@ -48,6 +49,10 @@ func (w *Work) Handlers() map[string]Handler {
 		schemas.Chain.Name():    typed(w.chain),
 		schemas.Lane.Name():     typed(w.lane),
 		schemas.LaneRuns.Name(): typed(w.laneRuns),
+
+		schemas.Ledger.Name():     typed(w.ledger),
+		schemas.SetBudget.Name():  typed(w.setBudget),
+		schemas.SyncLedger.Name(): typed(w.syncLedger),
 	}
 }
 

@@ -38,23 +38,107 @@ type NewKey struct {
 	Tenant    string         `json:"tenant,omitempty" doc:"Tenant of the key; the caller's own if absent."`
 	Roles     []schemas.Role `json:"roles" minItems:"1" maxItems:"4" enum:"service,reviewer,operator,admin" doc:"What the holder may do."`
 	ExpiresIn string         `json:"expires_in,omitempty" doc:"How long the key lives, such as 12h or 30d; for ever if absent."`
+	Chains    []string       `json:"chains,omitempty" maxItems:"100" doc:"The chains that the key may run, with * for any characters; all if absent."`
+	Models    []string       `json:"models,omitempty" maxItems:"100" doc:"The models that its holder may name, with * for any characters; all if absent."`
+
+	RequestsPerMinute int `json:"requests_per_minute,omitempty" minimum:"0" maximum:"1000000" doc:"Bound on the key's requests at each gateway process; none if absent."`
 }
 
 // Key is an API key without its secret.
 type Key struct {
-	ID        string         `json:"id"`
-	Name      string         `json:"name,omitempty"`
-	Tenant    string         `json:"tenant"`
-	Roles     []schemas.Role `json:"roles"`
-	CreatedAt time.Time      `json:"created_at"`
-	ExpiresAt *time.Time     `json:"expires_at,omitempty"`
-	RevokedAt *time.Time     `json:"revoked_at,omitempty"`
+	ID         string         `json:"id"`
+	Name       string         `json:"name,omitempty"`
+	Tenant     string         `json:"tenant"`
+	Roles      []schemas.Role `json:"roles"`
+	Chains     []string       `json:"chains,omitempty" doc:"The chains that it may run; all if absent."`
+	Models     []string       `json:"models,omitempty" doc:"The models that its holder may name; all if absent."`
+	CreatedAt  time.Time      `json:"created_at"`
+	ExpiresAt  *time.Time     `json:"expires_at,omitempty"`
+	RevokedAt  *time.Time     `json:"revoked_at,omitempty"`
+	ReplacedBy string         `json:"replaced_by,omitempty" doc:"The key that a rotation put in its place."`
+	First      string         `json:"first,omitempty" doc:"The key that this one replaces, after one rotation or several; budgets count for both together."`
+
+	RequestsPerMinute int `json:"requests_per_minute,omitempty"`
+}
+
+// RotateKey asks for a key in the place of another.
+type RotateKey struct {
+	Overlap string `json:"overlap,omitempty" doc:"How long the old key still opens, such as 24h or 0s; 24h if absent."`
 }
 
 // CreatedKey is a new key with its token, which is shown this once.
 type CreatedKey struct {
 	Key
 	Token string `json:"token" doc:"The secret; only its hash is kept."`
+}
+
+// NewBudget bounds what a subject may spend in a calendar day and a calendar month, in UTC. What is absent is not limited; zero allows
+// nothing.
+type NewBudget struct {
+	USDDay      *float64 `json:"usd_day,omitempty" minimum:"0" maximum:"1000000000" doc:"US dollars a day, to the millionth."`
+	USDMonth    *float64 `json:"usd_month,omitempty" minimum:"0" maximum:"1000000000" doc:"US dollars a month."`
+	TokensDay   *int64   `json:"tokens_day,omitempty" minimum:"0" maximum:"1000000000000000" doc:"Tokens of input and output a day."`
+	TokensMonth *int64   `json:"tokens_month,omitempty" minimum:"0" maximum:"1000000000000000" doc:"Tokens a month."`
+	Unknown     string   `json:"unknown,omitempty" enum:"refuse,allow" doc:"What becomes of calls whose price is not known, under a limit of money; refuse if absent."`
+}
+
+// Budget is a budget and how it stands. The key of a budget is the first of those that replaced one another.
+type Budget struct {
+	Subject string `json:"subject" doc:"tenant, or the id of an API key."`
+	NewBudget
+	Windows []BudgetWindow `json:"windows" doc:"The day and the month of now, where they are limited."`
+}
+
+// BudgetWindow is how a budget stands in one window. Amounts in US dollars are exact to the millionth.
+type BudgetWindow struct {
+	Window         string    `json:"window" doc:"A day such as 2026-11-05, or a month such as 2026-11, in UTC."`
+	Ends           time.Time `json:"ends" doc:"When the next one opens."`
+	USDLimit       *float64  `json:"usd_limit,omitempty"`
+	USDSpent       float64   `json:"usd_spent"`
+	USDReserved    float64   `json:"usd_reserved" doc:"Granted to gateways, and not spent."`
+	USDLeft        *float64  `json:"usd_left,omitempty"`
+	TokensLimit    *int64    `json:"tokens_limit,omitempty"`
+	TokensSpent    int64     `json:"tokens_spent"`
+	TokensReserved int64     `json:"tokens_reserved"`
+	TokensLeft     *int64    `json:"tokens_left,omitempty"`
+}
+
+// Budgets are those of a tenant.
+type Budgets struct {
+	Budgets []Budget `json:"budgets"`
+}
+
+// Spend is what the records of runs say was spent, and whether the ledger says the same.
+type Spend struct {
+	From    string       `json:"from" doc:"The first day, in UTC."`
+	To      string       `json:"to" doc:"The last day."`
+	By      string       `json:"by"`
+	Groups  []SpendGroup `json:"groups" doc:"The dearest first; by day in order."`
+	Total   SpendGroup   `json:"total"`
+	Damaged int          `json:"damaged,omitempty" doc:"Records that cannot be read, and so are in no sum."`
+	Budgets []Budget     `json:"budgets"`
+	Differs []SpendDiff  `json:"differs" doc:"Days on which ledger and records differ, and why."`
+}
+
+// SpendGroup is what runs with something in common have spent.
+type SpendGroup struct {
+	Name    string  `json:"name"`
+	Runs    int     `json:"runs"`
+	Calls   int     `json:"calls" doc:"Of models."`
+	Tokens  int64   `json:"tokens" doc:"Input and output together."`
+	USD     float64 `json:"usd" doc:"Of calls with a known price, to the millionth."`
+	Unknown int     `json:"unknown_calls,omitempty" doc:"Calls without a known price."`
+}
+
+// SpendDiff is a day on which the ledger and the records say different things of a budget.
+type SpendDiff struct {
+	Subject       string  `json:"subject"`
+	Day           string  `json:"day"`
+	USDLedger     float64 `json:"usd_ledger"`
+	USDRecords    float64 `json:"usd_records"`
+	TokensLedger  int64   `json:"tokens_ledger"`
+	TokensRecords int64   `json:"tokens_records"`
+	Reason        string  `json:"reason"`
 }
 
 // Pack is a stored upload.

@@ -68,8 +68,13 @@ func (f *Fleet) Target(models schemas.Models, name string) (Target, error) {
 	served := cmp.Or(def.Model, name)
 	return Target{
 		Name: name, Server: def.Provider, Provider: m.provider, Model: served, Def: def, Limiter: m.limiter, member: m,
-		Local: isLocal(provider, def),
+		Local: Free(provider.Driver, def),
 	}, nil
+}
+
+// Free reports whether calls of a model cost nothing: it runs on a machine of one's own.
+func Free(driver string, def schemas.ModelDef) bool {
+	return driver == schemas.DriverLocal || driver == schemas.DriverOllama && def.Prices == nil
 }
 
 // installed finds a model of the installation's own providers.
