@@ -97,13 +97,13 @@ func TestBudgetsAreSetListedAndEnded(t *testing.T) {
 	}
 }
 
-// windowNow is how a budget stands on this day.
-func windowNow(t *testing.T, c caller, subject string) rest.BudgetWindow {
+// windowNow is how the tenant's budget stands on this day.
+func windowNow(t *testing.T, c caller) rest.BudgetWindow {
 	t.Helper()
 	var list rest.Budgets
 	c.send("GET", "/api/v1/budgets", nil).want(t, 200, &list)
 	for _, b := range list.Budgets {
-		if b.Subject == subject {
+		if b.Subject == schemas.SubjectTenant {
 			return b.Windows[0]
 		}
 	}
@@ -146,7 +146,7 @@ func TestAHardStopOfRuns(t *testing.T) {
 			other := hello()
 			c.send("POST", "/api/v1/runs", other, "Idempotency-Key", "run-0").wantProblem(t, 409, schemas.Conflict, "another request")
 			c.send("POST", "/api/v1/runs", other).want(t, 200, nil) // a local model costs nothing
-			until(t, func() bool { w := windowNow(t, c, "tenant"); return w.USDSpent == *usd(60) })
+			until(t, func() bool { w := windowNow(t, c); return w.USDSpent == *usd(60) })
 			if made := s.Work.Made("first"); made != 3 {
 				t.Errorf("%d runs were carried out", made)
 			}
@@ -220,11 +220,11 @@ func TestWhatNobodyWaitsForIsSettled(t *testing.T) {
 	detached := paidRun()
 	detached.Detach = true
 	c.send("POST", "/api/v1/runs", detached).want(t, 202, nil)
-	until(t, func() bool { return windowNow(t, c, "tenant").USDSpent == *usd(30) })
+	until(t, func() bool { return windowNow(t, c).USDSpent == *usd(30) })
 	s.Work.Break("second", schemas.Refused)
 	c.send("POST", "/api/v1/runs", paidRun()).want(t, 422, nil)
-	until(t, func() bool { return windowNow(t, c, "tenant").USDSpent == *usd(45) })
-	until(t, func() bool { return windowNow(t, c, "tenant").USDReserved < *usd(115*5 + 1) })
+	until(t, func() bool { return windowNow(t, c).USDSpent == *usd(45) })
+	until(t, func() bool { return windowNow(t, c).USDReserved < *usd(115*5 + 1) })
 }
 
 func TestBudgetsOfManyCallers(t *testing.T) {
@@ -250,7 +250,7 @@ func TestBudgetsOfManyCallers(t *testing.T) {
 	if statuses[200] < 25 || statuses[200] > 33 || statuses[200]+statuses[402] != 64 {
 		t.Errorf("answers by status: %v; the budget has room for 29 to 33 runs of 30 micros", statuses)
 	}
-	until(t, func() bool { return windowNow(t, c, "tenant").USDSpent == *usd(30 * int64(statuses[200])) })
+	until(t, func() bool { return windowNow(t, c).USDSpent == *usd(30 * int64(statuses[200])) })
 	var spend rest.Spend
 	c.send("GET", "/api/v1/spend", nil).want(t, 200, &spend)
 	if spend.Total.Runs != statuses[200] || spend.Total.USD != *usd(30 * int64(statuses[200])) || len(spend.Differs) != 0 {
@@ -313,7 +313,7 @@ func TestSpendSaysWhereItDiffers(t *testing.T) {
 	c.send("PUT", budgetPath("tenant"), rest.NewBudget{USDDay: new(1.0)}).want(t, 200, nil)
 	var done rest.RunResult
 	c.send("POST", "/api/v1/runs", paidRun()).want(t, 200, &done)
-	until(t, func() bool { return windowNow(t, c, "tenant").USDSpent == *usd(30) })
+	until(t, func() bool { return windowNow(t, c).USDSpent == *usd(30) })
 	if err := s.Store.Delete(t.Context(), schemas.RunKey("default", done.RunID, time.Now())); err != nil {
 		t.Fatal(err)
 	}

@@ -202,7 +202,7 @@ func (g *Gateway) paidEmbedders(ctx context.Context, tenant string, collections 
 func (g *Gateway) localEmbedder(ctx context.Context, tenant, collection string) (bool, error) {
 	name, err := schemas.CanonicalCollection(collection)
 	if err != nil {
-		return true, nil //nolint:nilerr // the run says so better
+		return true, nil // the run says so better
 	}
 	key := tenant + "/" + name
 	g.prices.mu.Lock()

@@ -139,7 +139,7 @@ func priced(budgets []schemas.Budget, estimate schemas.Estimate) error {
 		if !b.Money() || b.AllowUnknown {
 			continue
 		}
-		what := ""
+		var what string
 		switch {
 		case len(estimate.Unknown) > 0:
 			what = "the price of model " + estimate.Unknown[0] + " is not known (a project's models.yaml can say it)"

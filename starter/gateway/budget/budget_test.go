@@ -2,6 +2,7 @@ package budget_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"strings"
@@ -79,7 +80,7 @@ func TestAHardStop(t *testing.T) {
 		for range 30 {
 			permit, err := b.Admit(t.Context(), admission(7))
 			if err != nil {
-				coded := err.(*schemas.Error)
+				coded, _ := errors.AsType[*schemas.Error](err)
 				midnight := time.Now().UTC().Truncate(24*time.Hour).AddDate(0, 0, 1)
 				for _, word := range []string{
 					"budget of the tenant: of 0.0001 US dollars for the day 2000-01-01", "0.000002 US dollars are left", "cost up to 0.000007", "opens again at 2000-01-02T00:00:00Z",
