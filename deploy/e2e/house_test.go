@@ -50,6 +50,7 @@ type house struct {
 	servers  *server // Temporal and S3
 	weaviate *server
 	worker   *process
+	env      []string // more of it for the worker
 	starts   int
 }
 
@@ -65,8 +66,9 @@ type server struct {
 // options of a house; the zero value is right for most.
 type options struct {
 	models    modeltest.Options
-	noIndex   bool   // Weaviate is left out at first
-	smallDisk string // size of the disk of S3, as mount(8) has it; empty for no disk of its own
+	noIndex   bool     // Weaviate is left out at first
+	env       []string // more of it for the worker
+	smallDisk string   // size of the disk of S3, as mount(8) has it; empty for no disk of its own
 }
 
 // open starts a house that lives as long as the test.
@@ -74,7 +76,7 @@ func open(t *testing.T, o options) *house {
 	t.Helper()
 	bin := binaries(t)
 	p := freePorts(t, 6)
-	h := &house{dir: t.TempDir(), bin: bin, ports: ports{p[0], p[1], p[2], p[3], p[4], p[5]}, models: newMeter(o.models)}
+	h := &house{dir: t.TempDir(), bin: bin, ports: ports{p[0], p[1], p[2], p[3], p[4], p[5]}, models: newMeter(o.models), env: o.env}
 	models := httptest.NewServer(h.models)
 	t.Cleanup(models.Close)
 	h.modelURL = models.URL + "/v1"
@@ -198,6 +200,7 @@ func (h *house) startWorker(t *testing.T) {
 		"WEAVIATE_API_KEY="+h.keys.WeaviateAPIKey,
 		"S3_ENDPOINT=http://"+loopback(h.ports.s3), "S3_ACCESS_KEY="+h.keys.S3AccessKey, "S3_SECRET_KEY="+h.keys.S3SecretKey,
 		"OPENAI_BASE_URL="+h.modelURL, "OPENAI_API_KEY=any")
+	cmd.Env = append(cmd.Env, h.env...)
 	h.worker = launch(t, cmd, h.logFile("worker"))
 	await(t, startLimit, "the gateway to answer", func() bool {
 		if h.worker.ended() {

@@ -107,7 +107,7 @@ func windowNow(t *testing.T, c caller) rest.BudgetWindow {
 			return b.Windows[0]
 		}
 	}
-	t.Fatalf("%s has no budget", subject)
+	t.Fatalf("%s has no budget", "tenant")
 	return rest.BudgetWindow{}
 }
 
