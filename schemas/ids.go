@@ -135,6 +135,11 @@ func LifeKey(instance string) string { return LifePrefix + instance + ".json" }
 // ReleaseID is the workflow that makes a release of a folder in a repository. Its key is the idempotency key of the request.
 func ReleaseID(tenant, key string) string { return "release/" + tenant + "/" + key }
 
+// RecallID is the workflow that deals with the runs on a recalled release: one at a time for each action.
+func RecallID(tenant, hash string, action RecallAction) string {
+	return "recall/" + tenant + "/" + hash + "/" + string(action)
+}
+
 // DropID is the workflow that removes a collection.
 func DropID(tenant, collection string) string { return "drop/" + tenant + "/" + collection }
 

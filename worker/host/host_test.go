@@ -27,6 +27,7 @@ func TestEveryContractIsBoundOnce(t *testing.T) {
 		schemas.PlanIngest.Name(), schemas.ListShard.Name(), schemas.PrepareBucket.Name(), schemas.EmbedBucket.Name(),
 		schemas.PublishBucket.Name(), schemas.FinishIngest.Name(), schemas.RunStep.Name(), schemas.RunLine.Name(), schemas.RunOutput.Name(),
 		schemas.RecordRun.Name(), schemas.DropCollection.Name(), schemas.ResolveRelease.Name(), schemas.CompileRelease.Name(),
+		schemas.BeginRecall.Name(), schemas.SweepRecall.Name(), schemas.ReportRecall.Name(),
 	}
 	slices.Sort(got)
 	slices.Sort(want)
