@@ -80,6 +80,16 @@ var (
 	CompileRelease = Activity[ReleaseRequest, ReleaseOutcome]{"release.compile"}
 )
 
+// The durable calls of a recall. Each may be repeated: a sweep finds what one before has done.
+var (
+	BeginRecall  = Activity[RecallRequest, RecallReport]{"recall.begin"}
+	SweepRecall  = Activity[RecallRequest, RecallSweep]{"recall.sweep"}
+	ReportRecall = Activity[RecallRequest, RecallReport]{"recall.report"}
+)
+
+// RecallProgress answers how far a recall is.
+var RecallProgress = Query[RecallSweep]{"recall.progress"}
+
 // DropCollection removes a tenant's collection from the index and the store.
 var DropCollection = Activity[DropRequest, DropReport]{"collection.drop"}
 
@@ -93,6 +103,7 @@ var (
 	Drop        = Workflow[DropRequest, DropReport]{"Drop"}
 	MakeRelease = Workflow[ReleaseRequest, ReleaseOutcome]{"Release"}
 	Ledger      = Workflow[LedgerRequest, LedgerOutcome]{"Ledger"}
+	RecallRuns  = Workflow[RecallRequest, RecallReport]{"Recall"}
 )
 
 // IngestProgress answers how far an ingestion is.

@@ -146,6 +146,11 @@ func LeaseID(instance string, number int64) string {
 	return instance + "/" + strconv.FormatInt(number, 10)
 }
 
+// RecallID is the workflow that deals with the runs on a recalled release: one at a time for each action.
+func RecallID(tenant, hash string, action RecallAction) string {
+	return "recall/" + tenant + "/" + hash + "/" + string(action)
+}
+
 // DropID is the workflow that removes a collection.
 func DropID(tenant, collection string) string { return "drop/" + tenant + "/" + collection }
 

@@ -197,16 +197,6 @@ func ReleaseKey(tenant, chain, hash string) string {
 	return ReleasePrefix(tenant, chain) + hash + ".json"
 }
 
-// RecallPrefix is where the marks of a chain's recalled releases live; of all chains if chain is empty.
-func RecallPrefix(tenant, chain string) string {
-	return folder(TenantPrefix(tenant)+"recalls/", chain)
-}
-
-// RecallKey is the mark of a release that was recalled: where it is, no run starts.
-func RecallKey(tenant, chain, hash string) string {
-	return RecallPrefix(tenant, chain) + hash + ".json"
-}
-
 // LabelPrefix is where the history of a chain's label lives; of all its labels if label is empty, of all chains if chain is.
 func LabelPrefix(tenant, chain, label string) string {
 	prefix := folder(TenantPrefix(tenant)+"labels/", chain)
@@ -307,24 +297,3 @@ func ReleasedRunKey(tenant, hash, run string, start time.Time) string {
 
 // lastMS is the last millisecond that has 13 digits, in the year 2286.
 const lastMS = 9_999_999_999_999
-
-// Recall is the mark of a release that was recalled, and what was last asked to become of the runs on it.
-type Recall struct {
-	Chain   string       `json:"chain"`
-	Release string       `json:"release"`
-	Action  RecallAction `json:"action"`
-	On      string       `json:"on,omitempty"` // release that runs start anew on
-	AtMS    int64        `json:"at_ms"`
-	By      Actor        `json:"by"`
-	Why     string       `json:"why,omitempty"`
-}
-
-// RecallAction is what becomes of runs in flight on a recalled release.
-type RecallAction string
-
-// The actions. All of them keep new runs from starting.
-const (
-	RecallStop   RecallAction = "stop"     // they are cancelled
-	RecallFinish RecallAction = "finish"   // they come to their end
-	RecallRerun  RecallAction = "rerun-on" // they are cancelled and start anew on another release
-)

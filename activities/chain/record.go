@@ -38,6 +38,9 @@ func (a *Activities) Record(ctx context.Context, in schemas.RecordRequest) (sche
 		Release: run.Release, Label: run.Label, Key: run.Key, Metadata: run.Metadata, RerunOf: run.RerunOf, Charge: run.Charge,
 	}
 	var err error
+	if exchange.RerunAs, err = a.rerunAs(ctx, exchange); err != nil {
+		return schemas.RunOutcome{}, err
+	}
 	if exchange.Input, err = a.raw(ctx, run.Input); err != nil {
 		return schemas.RunOutcome{}, err
 	}

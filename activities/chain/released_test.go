@@ -7,6 +7,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/tenuto-dev/tenuto/activities/provider/blob"
 	"github.com/tenuto-dev/tenuto/activities/provider/blob/journal"
 	"github.com/tenuto-dev/tenuto/activities/provider/model/modeltest"
 	"github.com/tenuto-dev/tenuto/schemas"
@@ -56,5 +57,28 @@ func TestAReleasesListBeginsWithTheLastRun(t *testing.T) {
 	}
 	if !slices.IsSorted(keys) {
 		t.Error(strings.Join(keys, "\n"))
+	}
+}
+
+// TestACancelledRunTellsWhoIsInItsPlace has a recall write down, before it cancels, what it starts.
+func TestACancelledRunTellsWhoIsInItsPlace(t *testing.T) {
+	t.Parallel()
+	hash := strings.Repeat("ab", 32)
+	for status, want := range map[string]string{schemas.RunCancelled: "anew", schemas.RunDone: ""} {
+		r := newRig(t, modeltest.Options{}, steps(say("a")))
+		if _, err := blob.PutJSON(t.Context(), r.Store, schemas.OpenRecalledKey(tenant, hash, "r1"), schemas.RecalledRun{RunID: "r1", RerunAs: "anew"}); err != nil {
+			t.Fatal(err)
+		}
+		in := r.recording()
+		in.Run.Release, in.Run.RerunOf, in.Status, in.Failure = hash, "before", status, &schemas.StepError{Code: schemas.Conflict, Message: "cancelled"}
+		if status == schemas.RunDone {
+			in.Failure, in.Outputs = nil, map[string]schemas.Content{"a": {Text: `{"text":"x"}`}}
+		}
+		if _, err := r.Record(t.Context(), in); err != nil {
+			t.Fatal(err)
+		}
+		if e := r.exchange(t); e.RerunAs != want || e.RerunOf != "before" {
+			t.Errorf("%s: rerun as %q, of %q", status, e.RerunAs, e.RerunOf)
+		}
 	}
 }

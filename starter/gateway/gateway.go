@@ -216,6 +216,7 @@ func (g *Gateway) assemble(version string) http.Handler {
 	g.eventRoutes()
 	g.releaseRoutes()
 	g.importRoutes()
+	g.recallRoutes()
 	g.labelRoutes()
 	g.exportRoutes()
 	g.modelRoutes(mux)

@@ -23,6 +23,7 @@ import (
 	"github.com/tenuto-dev/tenuto/activities/provider/model/fleet"
 	"github.com/tenuto-dev/tenuto/activities/provider/vector"
 	"github.com/tenuto-dev/tenuto/activities/provider/web"
+	"github.com/tenuto-dev/tenuto/activities/recall"
 	"github.com/tenuto-dev/tenuto/activities/release"
 	"github.com/tenuto-dev/tenuto/activities/retrieve"
 	"github.com/tenuto-dev/tenuto/activities/spend"
@@ -103,9 +104,11 @@ type bound struct {
 	drop    *collection.Activities
 	release *release.Activities
 	spend   *spend.Activities
+	recall  *recall.Activities
 }
 
 func activitiesOver(deps Deps) bound {
+	releases := registry.New(deps.Store, time.Now)
 	return bound{
 		ingest: &ingest.Activities{Store: deps.Store, Index: deps.Index, Models: deps.Models, Ledger: &ledger.Ledger{Store: deps.Store}},
 		chain: &chain.Activities{
@@ -113,8 +116,12 @@ func activitiesOver(deps Deps) bound {
 			Find: &retrieve.Activities{Store: deps.Store, Index: deps.Index, Models: deps.Models},
 		},
 		drop:    &collection.Activities{Store: deps.Store, Index: deps.Index},
-		release: &release.Activities{Store: deps.Store, Registry: registry.New(deps.Store, time.Now), Source: deps.Forge},
 		spend:   &spend.Activities{Store: deps.Store, Journal: deps.Journal, Runs: runs{deps.Temporal}},
+		release: &release.Activities{Store: deps.Store, Registry: releases, Source: deps.Forge},
+		recall: &recall.Activities{
+			Store: deps.Store, Registry: releases, Journal: deps.Journal, CheckInput: chain.CheckInput, Now: time.Now,
+			Runs: recall.Temporal{Client: deps.Temporal},
+		},
 	}
 }
 
@@ -142,6 +149,9 @@ func (b bound) bind(r bind.Registry) {
 	bind.Activity(r, schemas.OpenLedger, b.spend.Open)
 	bind.Activity(r, schemas.KeepBudgets, b.spend.Keep)
 	bind.Activity(r, schemas.SumSpend, b.spend.Sum)
+	bind.Activity(r, schemas.BeginRecall, b.recall.Begin)
+	bind.Activity(r, schemas.SweepRecall, b.recall.Sweep)
+	bind.Activity(r, schemas.ReportRecall, b.recall.Report)
 }
 
 // Run polls until ctx ends, then lets work in flight finish for a moment. Error: unavailable when Temporal refuses the workers.

@@ -46,6 +46,7 @@ type Temporal struct {
 type run struct {
 	options client.StartWorkflowOptions
 	kind    string
+	in      any
 	runID   string
 	started time.Time
 	closed  time.Time
@@ -109,7 +110,7 @@ func (f *Temporal) ExecuteWorkflow(_ context.Context, options client.StartWorkfl
 	kind := fmt.Sprint(workflow)
 	ctx, cancel := context.WithCancel(context.Background())
 	started := &run{
-		options: options, kind: kind, runID: fmt.Sprintf("00000000-0000-4000-8000-%012d", len(f.runs)+1),
+		options: options, kind: kind, in: args[0], runID: fmt.Sprintf("00000000-0000-4000-8000-%012d", len(f.runs)+1),
 		started: time.Now(), cancel: cancel, done: make(chan struct{}), memo: encodeMemo(options.Memo),
 	}
 	f.runs = append(f.runs, started)

@@ -46,6 +46,8 @@ func (w *Work) Handlers() map[string]Handler {
 			return w.Release(ctx, in)
 		}),
 
+		schemas.RecallRuns.Name(): typed(w.recall),
+
 		schemas.Chain.Name():    typed(w.chain),
 		schemas.Lane.Name():     typed(w.lane),
 		schemas.LaneRuns.Name(): typed(w.laneRuns),

@@ -153,3 +153,38 @@ type NewChainRun struct {
 type Delta struct {
 	Text string `json:"text"`
 }
+
+// NewRecall asks to recall a release.
+type NewRecall struct {
+	Release string               `json:"release" doc:"Hash of the release, the beginning of it, or a chain with a label."`
+	Action  schemas.RecallAction `json:"action" enum:"stop,finish,rerun-on" doc:"What becomes of runs in flight: they are cancelled, come to their end, or are cancelled and start anew on another release. New ones do not start."`
+	On      string               `json:"on,omitempty" doc:"Of rerun-on: the release that runs start anew on."`
+	Why     string               `json:"why,omitempty" maxLength:"2000"`
+}
+
+// Recall is how far a recall is.
+type Recall struct {
+	Release  string                `json:"release"`
+	Chain    string                `json:"chain"`
+	Recalled Recalled              `json:"recalled"`
+	Status   Status                `json:"status" enum:"running,completed,failed,canceled,terminated,timed_out" doc:"Of the work on runs in flight. New runs are refused in any case."`
+	InFlight *int                  `json:"in_flight,omitempty" doc:"Runs that are waited for. Absent when it has ended, and while no worker can be asked."`
+	Waiting  []Waiting             `json:"waiting,omitempty" doc:"What holds it up, while it runs."`
+	Report   *schemas.RecallReport `json:"report,omitempty" doc:"Present when completed."`
+	Failure  *Failure              `json:"failure,omitempty" doc:"Present when it ended otherwise."`
+	Runs     []RecalledRun         `json:"runs" doc:"That were in flight."`
+	Next     string                `json:"next,omitempty" doc:"Cursor of the following page of runs."`
+}
+
+// RecalledRun is a run that was in flight on a recalled release.
+type RecalledRun struct {
+	RunID    string            `json:"run_id"`
+	Label    string            `json:"label,omitempty" doc:"By which it was asked for."`
+	Key      string            `json:"key,omitempty" doc:"Id of the API key that asked for it."`
+	Metadata map[string]string `json:"metadata,omitempty"`
+	StartMS  int64             `json:"start_ms" doc:"Unix milliseconds."`
+	Lane     bool              `json:"lane,omitempty" doc:"It was in a lane, which it left by itself."`
+	Outcome  string            `json:"outcome,omitempty" doc:"cancelled, done, failed, rerun, or unknown for one that left no record; absent while it is not known."`
+	RerunAs  string            `json:"rerun_as,omitempty" doc:"Id of the run in its place."`
+	Note     string            `json:"note,omitempty" doc:"Why it did not start anew."`
+}
