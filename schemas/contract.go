@@ -83,6 +83,9 @@ var (
 // DropCollection removes a tenant's collection from the index and the store.
 var DropCollection = Activity[DropRequest, DropReport]{"collection.drop"}
 
+// ReconcilePage compares a page of closed runs with their records, and fills in records that are missing.
+var ReconcilePage = Activity[ReconcilePageRequest, ReconcilePageOutcome]{"reconcile.page"}
+
 // The workflows.
 var (
 	Ingest      = Workflow[IngestRequest, IngestReport]{"Ingest"}
@@ -93,6 +96,7 @@ var (
 	Drop        = Workflow[DropRequest, DropReport]{"Drop"}
 	MakeRelease = Workflow[ReleaseRequest, ReleaseOutcome]{"Release"}
 	Ledger      = Workflow[LedgerRequest, LedgerOutcome]{"Ledger"}
+	Reconcile   = Workflow[ReconcileRequest, ReconcileReport]{"Reconcile"}
 )
 
 // IngestProgress answers how far an ingestion is.

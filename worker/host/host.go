@@ -23,6 +23,7 @@ import (
 	"github.com/tenuto-dev/tenuto/activities/provider/model/fleet"
 	"github.com/tenuto-dev/tenuto/activities/provider/vector"
 	"github.com/tenuto-dev/tenuto/activities/provider/web"
+	"github.com/tenuto-dev/tenuto/activities/reconcile"
 	"github.com/tenuto-dev/tenuto/activities/release"
 	"github.com/tenuto-dev/tenuto/activities/retrieve"
 	"github.com/tenuto-dev/tenuto/activities/spend"
@@ -103,18 +104,21 @@ type bound struct {
 	drop    *collection.Activities
 	release *release.Activities
 	spend   *spend.Activities
+	prove   *reconcile.Activities
 }
 
 func activitiesOver(deps Deps) bound {
+	steps := &chain.Activities{
+		Store: deps.Store, Journal: deps.Journal, Fleet: deps.Fleet, Web: &web.Client{}, Hub: deps.Hub,
+		Find: &retrieve.Activities{Store: deps.Store, Index: deps.Index, Models: deps.Models},
+	}
 	return bound{
-		ingest: &ingest.Activities{Store: deps.Store, Index: deps.Index, Models: deps.Models, Ledger: &ledger.Ledger{Store: deps.Store}},
-		chain: &chain.Activities{
-			Store: deps.Store, Journal: deps.Journal, Fleet: deps.Fleet, Web: &web.Client{}, Hub: deps.Hub,
-			Find: &retrieve.Activities{Store: deps.Store, Index: deps.Index, Models: deps.Models},
-		},
+		ingest:  &ingest.Activities{Store: deps.Store, Index: deps.Index, Models: deps.Models, Ledger: &ledger.Ledger{Store: deps.Store}},
+		chain:   steps,
 		drop:    &collection.Activities{Store: deps.Store, Index: deps.Index},
 		release: &release.Activities{Store: deps.Store, Registry: registry.New(deps.Store, time.Now), Source: deps.Forge},
 		spend:   &spend.Activities{Store: deps.Store, Journal: deps.Journal, Runs: runs{deps.Temporal}},
+		prove:   &reconcile.Activities{Temporal: deps.Temporal, Store: deps.Store, Journal: deps.Journal, Filler: steps, Now: time.Now},
 	}
 }
 
@@ -142,6 +146,7 @@ func (b bound) bind(r bind.Registry) {
 	bind.Activity(r, schemas.OpenLedger, b.spend.Open)
 	bind.Activity(r, schemas.KeepBudgets, b.spend.Keep)
 	bind.Activity(r, schemas.SumSpend, b.spend.Sum)
+	bind.Activity(r, schemas.ReconcilePage, b.prove.Page)
 }
 
 // Run polls until ctx ends, then lets work in flight finish for a moment. Error: unavailable when Temporal refuses the workers.

@@ -28,6 +28,7 @@ func TestEveryContractIsBoundOnce(t *testing.T) {
 		schemas.PublishBucket.Name(), schemas.FinishIngest.Name(), schemas.RunStep.Name(), schemas.RunLine.Name(), schemas.RunOutput.Name(),
 		schemas.RecordRun.Name(), schemas.DropCollection.Name(), schemas.ResolveRelease.Name(), schemas.CompileRelease.Name(),
 		schemas.OpenLedger.Name(), schemas.KeepBudgets.Name(), schemas.SumSpend.Name(),
+		schemas.ReconcilePage.Name(),
 	}
 	slices.Sort(got)
 	slices.Sort(want)
