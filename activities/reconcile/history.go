@@ -56,7 +56,7 @@ func (a *Activities) event(ctx context.Context, execution *workflowpb.WorkflowEx
 	}
 	event, err := events.Next()
 	if _, gone := errors.AsType[*serviceerror.NotFound](err); gone {
-		return nil, nil // past its time between the list and now; then nothing can be read from it
+		return nil, nil //nolint:nilerr // past its time between the list and now; then nothing can be read from it
 	}
 	return event, coded(err)
 }
@@ -64,7 +64,7 @@ func (a *Activities) event(ctx context.Context, execution *workflowpb.WorkflowEx
 // conclude reads how the run ended.
 func (e *ended) conclude(last *historypb.HistoryEvent) {
 	e.status = schemas.RunFailed
-	switch last.GetEventType() { //nolint:exhaustive // those that close a Chain
+	switch last.GetEventType() { // those that close a Chain
 	case enumspb.EVENT_TYPE_WORKFLOW_EXECUTION_COMPLETED:
 		e.status = schemas.RunDone
 		if decode(last.GetWorkflowExecutionCompletedEventAttributes().GetResult(), &e.outcome) != nil {
@@ -141,7 +141,7 @@ func never(err error) bool {
 func (a *Activities) difference(ctx context.Context, data []byte, of ended) (string, error) {
 	var record schemas.Exchange
 	if json.Unmarshal(data, &record) != nil {
-		return "the record cannot be read", nil
+		return "the record cannot be read", nil //nolint:nilerr // that is what is found
 	}
 	switch {
 	case record.RunID != of.request.RunID || record.Tenant != of.request.Tenant:
