@@ -41,7 +41,7 @@ func (a *Activities) ended(ctx context.Context, execution *workflowpb.WorkflowEx
 	}
 	if decode(first.GetWorkflowExecutionStartedEventAttributes().GetInput(), &of.request) != nil {
 		of.unreadable = "the request in the workflow's history cannot be read"
-		return of, nil
+		return of, nil //nolint:nilerr // that is what is found
 	}
 	of.conclude(last)
 	return of, nil
