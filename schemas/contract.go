@@ -93,6 +93,9 @@ var RecallProgress = Query[RecallSweep]{"recall.progress"}
 // DropCollection removes a tenant's collection from the index and the store.
 var DropCollection = Activity[DropRequest, DropReport]{"collection.drop"}
 
+// ReconcilePage compares a page of closed runs with their records, and fills in records that are missing.
+var ReconcilePage = Activity[ReconcilePageRequest, ReconcilePageOutcome]{"reconcile.page"}
+
 // The workflows.
 var (
 	Ingest      = Workflow[IngestRequest, IngestReport]{"Ingest"}
@@ -104,6 +107,7 @@ var (
 	MakeRelease = Workflow[ReleaseRequest, ReleaseOutcome]{"Release"}
 	Ledger      = Workflow[LedgerRequest, LedgerOutcome]{"Ledger"}
 	RecallRuns  = Workflow[RecallRequest, RecallReport]{"Recall"}
+	Reconcile   = Workflow[ReconcileRequest, ReconcileReport]{"Reconcile"}
 )
 
 // IngestProgress answers how far an ingestion is.

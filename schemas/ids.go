@@ -112,6 +112,22 @@ func RunWorkflowID(tenant, run string) string { return "run/" + tenant + "/" + r
 // ModelChain is what records of calls of a configured model have for a chain. No chain is called so.
 func ModelChain(model string) string { return "model " + model }
 
+// RunOfWorkflow is the run that a workflow with this id executes; false for one that executes none.
+func RunOfWorkflow(id string) (tenant, run string, ok bool) {
+	rest, ok := strings.CutPrefix(id, "run/")
+	if !ok {
+		return "", "", false
+	}
+	tenant, run, ok = strings.Cut(rest, "/")
+	return tenant, run, ok && CheckTenant(tenant) == nil && CheckRunID(run) == nil
+}
+
+// ReconcileID is a comparison of the records with the histories that somebody asked for.
+func ReconcileID(tenant, id string) string { return "reconcile/" + tenant + "/" + id }
+
+// ReconcileScheduleID is the schedule of the comparisons of all tenants, and the beginning of the ids of their workflows.
+const ReconcileScheduleID = "reconcile"
+
 // LaneQueue is the task queue of the lanes of one process.
 func LaneQueue(instance string) string { return "tenuto.lane." + instance }
 

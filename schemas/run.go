@@ -291,9 +291,10 @@ type Exchange struct {
 	Label    string            `json:"label,omitempty"`   // by which it was asked for
 	Key      string            `json:"key,omitempty"`     // id of the API key that asked for it
 	Metadata map[string]string `json:"metadata,omitempty"`
-	RerunOf  string            `json:"rerun_of,omitempty"` // run on a recalled release in whose place this one was
-	RerunAs  string            `json:"rerun_as,omitempty"` // run in whose place that one is: this one's release was recalled
-	Charge   Charge            `json:"charge,omitzero"`    // whose budgets paid
+	RerunOf  string            `json:"rerun_of,omitempty"`  // run on a recalled release in whose place this one was
+	RerunAs  string            `json:"rerun_as,omitempty"`  // run in whose place that one is: this one's release was recalled
+	Charge   Charge            `json:"charge,omitzero"`     // whose budgets paid
+	FilledMS int64             `json:"filled_ms,omitempty"` // when the record was filled in from the workflow's history, Unix milliseconds; 0 for one that the run left
 }
 
 // ExchangeStep is a step in the record of a run.

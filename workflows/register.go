@@ -24,6 +24,7 @@ func Register(r Registry) {
 	bind(r, schemas.MakeRelease, Release)
 	bind(r, schemas.Ledger, Ledger)
 	bind(r, schemas.RecallRuns, Recall)
+	bind(r, schemas.Reconcile, Reconcile)
 }
 
 func bind[In, Out any](r Registry, contract schemas.Workflow[In, Out], fn func(workflow.Context, In) (Out, error)) {

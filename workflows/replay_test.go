@@ -76,6 +76,7 @@ func TestReplay(t *testing.T) {
 	}
 	for _, name := range []string{
 		schemas.Ingest.Name(), schemas.IngestShard.Name(), schemas.Chain.Name(), schemas.ChainPart.Name(), schemas.Lane.Name(), schemas.Drop.Name(),
+		schemas.Reconcile.Name(),
 	} {
 		if !seen[name] {
 			t.Errorf("no history of workflow %s is recorded", name)
@@ -108,6 +109,8 @@ func TestReplayFindsChanges(t *testing.T) {
 			alter(r, schemas.Chain, chainOf(func(in *schemas.RunRequest) { in.Batch = false }))
 		}},
 		{"ChainPart-first.json.gz", func(r workflows.Registry) { alter(r, schemas.ChainPart, partThatEndsEarly) }},
+		{"Reconcile-scheduled.json.gz", func(r workflows.Registry) { alter(r, schemas.Reconcile, reconcileNothing) }},
+		{"Reconcile-asked.json.gz", func(r workflows.Registry) { alter(r, schemas.Reconcile, reconcileNothing) }},
 		{"Lane-runs.json.gz", func(r workflows.Registry) { alter(r, schemas.Lane, laneThatRecordsFirst) }},
 		{"Lane-batch1.json.gz", func(r workflows.Registry) { alter(r, schemas.Lane, laneThatRecordsFirst) }},
 	} {
@@ -234,4 +237,9 @@ func laneThatRecordsFirst(ctx workflow.Context, _ schemas.LaneRequest) (schemas.
 	}
 	_, err = workflow.AwaitWithTimeout(ctx, time.Hour, func() bool { return false })
 	return schemas.LaneOutcome{}, err
+}
+
+// reconcileNothing says that all is well without a look.
+func reconcileNothing(workflow.Context, schemas.ReconcileRequest) (schemas.ReconcileReport, error) {
+	return schemas.ReconcileReport{}, nil
 }

@@ -32,24 +32,8 @@ func (a *Activities) Record(ctx context.Context, in schemas.RecordRequest) (sche
 			in.Status, in.Failure = schemas.RunFailed, &schemas.StepError{Code: schemas.CodeOf(err), Message: schemas.SafeMessage(err)}
 		}
 	}
-	exchange := schemas.Exchange{
-		RunID: run.RunID, Tenant: run.Tenant, Chain: run.Plan.Chain, Bundle: run.Bundle, Plan: run.Plan, Status: in.Status, Failure: in.Failure,
-		StartMS: run.StartMS, TookMS: max(0, in.EndMS-run.StartMS), Lane: in.Lane, Retries: run.Retries,
-		Release: run.Release, Label: run.Label, Key: run.Key, Metadata: run.Metadata, RerunOf: run.RerunOf, Charge: run.Charge,
-	}
-	var err error
-	if exchange.RerunAs, err = a.rerunAs(ctx, exchange); err != nil {
-		return schemas.RunOutcome{}, err
-	}
-	if exchange.Input, err = a.raw(ctx, run.Input); err != nil {
-		return schemas.RunOutcome{}, err
-	}
-	if output.Ref.Bytes > recordInline {
-		exchange.OutputRef = output.Ref
-	} else if exchange.Output, err = a.raw(ctx, output); err != nil {
-		return schemas.RunOutcome{}, err
-	}
-	if err := a.recordSteps(ctx, &exchange, in.Steps); err != nil {
+	exchange, err := a.exchange(ctx, in, output)
+	if err != nil {
 		return schemas.RunOutcome{}, err
 	}
 	data, err := json.Marshal(exchange)
@@ -70,6 +54,30 @@ func (a *Activities) Record(ctx context.Context, in schemas.RecordRequest) (sche
 	out := schemas.RunOutcome{RunID: run.RunID, Output: output, Usage: exchange.Usage, Cost: exchange.Cost, Failure: in.Failure, Charge: run.Charge}
 	a.Hub.End(run.Tenant, out)
 	return out, nil
+}
+
+// exchange makes the record of a run with this output.
+func (a *Activities) exchange(ctx context.Context, in schemas.RecordRequest, output schemas.Content) (schemas.Exchange, error) {
+	run := in.Run
+	exchange := schemas.Exchange{
+		RunID: run.RunID, Tenant: run.Tenant, Chain: run.Plan.Chain, Bundle: run.Bundle, Plan: run.Plan, Status: in.Status, Failure: in.Failure,
+		StartMS: run.StartMS, TookMS: max(0, in.EndMS-run.StartMS), Lane: in.Lane, Retries: run.Retries,
+		Release: run.Release, Label: run.Label, Key: run.Key, Metadata: run.Metadata, RerunOf: run.RerunOf, Charge: run.Charge,
+	}
+	var err error
+	if exchange.RerunAs, err = a.rerunAs(ctx, exchange); err != nil {
+		return exchange, err
+	}
+	if exchange.Input, err = a.raw(ctx, run.Input); err != nil {
+		return exchange, err
+	}
+	if output.Ref.Bytes > recordInline {
+		exchange.OutputRef = output.Ref
+	} else if exchange.Output, err = a.raw(ctx, output); err != nil {
+		return exchange, err
+	}
+	err = a.recordSteps(ctx, &exchange, in.Steps)
+	return exchange, err
 }
 
 // raw is a content as JSON.

@@ -61,6 +61,9 @@ func (p *platformPart) start(ctx context.Context, died func(error)) error {
 		if err := p.workers.Start(); err != nil {
 			return err
 		}
+		if err := host.Schedule(ctx, deps.Temporal); err != nil {
+			return err
+		}
 	}
 	if p.gateway == "" {
 		return nil

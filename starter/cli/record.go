@@ -26,6 +26,9 @@ func writeRecord(w io.Writer, e schemas.Exchange, full bool) {
 	}
 	fmt.Fprintf(w, "run %s of %s: %s in %s, %s\n", e.RunID, what, e.Status, took(float64(e.TookMS)), how)
 	fmt.Fprintf(w, "started    %s\n", localTime(time.UnixMilli(e.StartMS)))
+	if e.FilledMS > 0 {
+		fmt.Fprintf(w, "filled in  %s, from the history of the run's workflow: it had left no record\n", localTime(time.UnixMilli(e.FilledMS)))
+	}
 	if e.Retries > 0 {
 		fmt.Fprintf(w, "continued  %s; steps without a time were done before\n", counted(e.Retries, "time"))
 	}

@@ -17,6 +17,8 @@ type runsCommand struct {
 	Cancel cancelRun `cmd:"" help:"Cancel a run; what it has paid for stays recorded."`
 	Retry  retryRun  `cmd:"" help:"Continue a run that ended, under another id, with what was done before reused."`
 	Decide decideRun `cmd:"" help:"Decide whether a call that may have been paid for is made again."`
+
+	Reconcile reconcileRuns `cmd:"" help:"Compare the records of runs that were workflows with the workflows' histories, and fill in records that are missing."`
 }
 
 type listRuns struct {

@@ -123,6 +123,9 @@ func (c *Console) record(ctx context.Context, view *runView, run rest.Run, q url
 	e := *run.Record
 	page := newTexts(run.RunID, e.StartMS)
 	view.Facts = factsOf(e)
+	if e.FilledMS > 0 {
+		view.Filled = when(time.UnixMilli(e.FilledMS))
+	}
 	view.Input = page.text("input", "Input", string(e.Input))
 	output := string(e.Output)
 	if len(run.Output) > 0 {

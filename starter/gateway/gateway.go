@@ -220,6 +220,7 @@ func (g *Gateway) assemble(version string) http.Handler {
 	g.labelRoutes()
 	g.exportRoutes()
 	g.modelRoutes(mux)
+	g.reconcileRoutes()
 	g.healthRoutes(mux)
 	g.schemaRoutes(mux)
 	g.consoleRoutes(mux)

@@ -24,6 +24,7 @@ import (
 	"github.com/tenuto-dev/tenuto/activities/provider/vector"
 	"github.com/tenuto-dev/tenuto/activities/provider/web"
 	"github.com/tenuto-dev/tenuto/activities/recall"
+	"github.com/tenuto-dev/tenuto/activities/reconcile"
 	"github.com/tenuto-dev/tenuto/activities/release"
 	"github.com/tenuto-dev/tenuto/activities/retrieve"
 	"github.com/tenuto-dev/tenuto/activities/spend"
@@ -105,16 +106,18 @@ type bound struct {
 	release *release.Activities
 	spend   *spend.Activities
 	recall  *recall.Activities
+	prove   *reconcile.Activities
 }
 
 func activitiesOver(deps Deps) bound {
+	steps := &chain.Activities{
+		Store: deps.Store, Journal: deps.Journal, Fleet: deps.Fleet, Web: &web.Client{}, Hub: deps.Hub,
+		Find: &retrieve.Activities{Store: deps.Store, Index: deps.Index, Models: deps.Models},
+	}
 	releases := registry.New(deps.Store, time.Now)
 	return bound{
-		ingest: &ingest.Activities{Store: deps.Store, Index: deps.Index, Models: deps.Models, Ledger: &ledger.Ledger{Store: deps.Store}},
-		chain: &chain.Activities{
-			Store: deps.Store, Journal: deps.Journal, Fleet: deps.Fleet, Web: &web.Client{}, Hub: deps.Hub,
-			Find: &retrieve.Activities{Store: deps.Store, Index: deps.Index, Models: deps.Models},
-		},
+		ingest:  &ingest.Activities{Store: deps.Store, Index: deps.Index, Models: deps.Models, Ledger: &ledger.Ledger{Store: deps.Store}},
+		chain:   steps,
 		drop:    &collection.Activities{Store: deps.Store, Index: deps.Index},
 		spend:   &spend.Activities{Store: deps.Store, Journal: deps.Journal, Runs: runs{deps.Temporal}},
 		release: &release.Activities{Store: deps.Store, Registry: releases, Source: deps.Forge},
@@ -122,6 +125,7 @@ func activitiesOver(deps Deps) bound {
 			Store: deps.Store, Registry: releases, Journal: deps.Journal, CheckInput: chain.CheckInput, Now: time.Now,
 			Runs: recall.Temporal{Client: deps.Temporal},
 		},
+		prove: &reconcile.Activities{Temporal: deps.Temporal, Store: deps.Store, Journal: deps.Journal, Filler: steps, Now: time.Now},
 	}
 }
 
@@ -152,6 +156,7 @@ func (b bound) bind(r bind.Registry) {
 	bind.Activity(r, schemas.BeginRecall, b.recall.Begin)
 	bind.Activity(r, schemas.SweepRecall, b.recall.Sweep)
 	bind.Activity(r, schemas.ReportRecall, b.recall.Report)
+	bind.Activity(r, schemas.ReconcilePage, b.prove.Page)
 }
 
 // Run polls until ctx ends, then lets work in flight finish for a moment. Error: unavailable when Temporal refuses the workers.

@@ -29,6 +29,7 @@ func TestEveryContractIsBoundOnce(t *testing.T) {
 		schemas.RecordRun.Name(), schemas.DropCollection.Name(), schemas.ResolveRelease.Name(), schemas.CompileRelease.Name(),
 		schemas.OpenLedger.Name(), schemas.KeepBudgets.Name(), schemas.SumSpend.Name(),
 		schemas.BeginRecall.Name(), schemas.SweepRecall.Name(), schemas.ReportRecall.Name(),
+		schemas.ReconcilePage.Name(),
 	}
 	slices.Sort(got)
 	slices.Sort(want)

@@ -86,6 +86,9 @@ func Serve(ctx context.Context, parts Parts, address string, front func(Parts) (
 			done <- err
 		}()
 	}
+	if err := Schedule(ctx, parts.Temporal); err != nil {
+		parts.Logger.Warn("schedule", zap.Error(err)) // the next worker that starts tries again
+	}
 	err := New(parts.Deps).Run(ctx)
 	cancel(err)
 	return errors.Join(err, <-done)

