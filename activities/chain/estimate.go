@@ -121,7 +121,7 @@ func (w *reckoning) step(f *frame, s schemas.StepDef) int64 {
 		return items * w.chain(s.Map.Chain, f.in, f.times*items, f.depth+1)
 	case schemas.StepTool:
 		return w.tool(f, *s.Tool, 1)
-	case schemas.StepBranch, schemas.StepGuard, schemas.StepReview:
+	case schemas.StepBranch, schemas.StepGuard, schemas.StepReview, schemas.StepEmbed:
 	}
 	return 1
 }
