@@ -136,9 +136,9 @@ func TestReconcileIsScheduled(t *testing.T) {
 	t.Parallel()
 	h := open(t, options{noIndex: true})
 	handle := h.temporal(t).ScheduleClient().GetHandle(t.Context(), schemas.ReconcileScheduleID)
-	if err := handle.Trigger(t.Context(), sdk.ScheduleTriggerOptions{}); err != nil {
-		t.Fatal(err)
-	}
+	await(t, time.Minute, "the schedule, which a worker makes while it starts", func() bool {
+		return handle.Trigger(t.Context(), sdk.ScheduleTriggerOptions{}) == nil
+	})
 	await(t, time.Minute, "the scheduled comparison to end", func() bool {
 		described, err := handle.Describe(t.Context())
 		if err != nil {
@@ -173,9 +173,9 @@ func TestRecordReconcile(t *testing.T) {
 		t.Fatalf("status %d: %s", status, body)
 	}
 	handle := h.temporal(t).ScheduleClient().GetHandle(t.Context(), schemas.ReconcileScheduleID)
-	if err := handle.Trigger(t.Context(), sdk.ScheduleTriggerOptions{}); err != nil {
-		t.Fatal(err)
-	}
+	await(t, time.Minute, "the schedule, which a worker makes while it starts", func() bool {
+		return handle.Trigger(t.Context(), sdk.ScheduleTriggerOptions{}) == nil
+	})
 	var scheduled string
 	await(t, time.Minute, "the scheduled comparison", func() bool {
 		described, err := handle.Describe(t.Context())
