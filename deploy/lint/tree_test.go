@@ -208,6 +208,7 @@ var stubs = []module{
 	{"github.com/weaviate/weaviate-go-client/v4", "v4.0.0", map[string]string{".": "package weaviate\n"}},
 	{"github.com/openai/openai-go/v3", "v3.0.0", map[string]string{".": "package openai\n"}},
 	{"github.com/anthropics/anthropic-sdk-go", "v1.0.0", map[string]string{".": "package anthropic\n"}},
+	{"github.com/google/go-github/v62", "v62.0.0", map[string]string{"github": "package github\n"}},
 	{"google.golang.org/genai", "v1.0.0", map[string]string{".": "package genai\n"}},
 	{"github.com/stretchr/testify", "v1.0.0", map[string]string{".": "package testify\n"}},
 }
