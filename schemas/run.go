@@ -66,6 +66,7 @@ type StepRequest struct {
 	Batch   bool               `json:"batch,omitempty"`
 	Resent  bool               `json:"resent,omitempty"` // somebody decided that an ambiguous call shall be made again
 	Local   bool               `json:"local,omitempty"`  // nothing of the step is durable before a later call of the run in the same process has waited for it
+	StartMS int64              `json:"start_ms,omitempty"`
 }
 
 // StepOutcome is the verdict on a step. The interpreter branches on it and on nothing else.
@@ -78,6 +79,7 @@ type StepOutcome struct {
 	State   Content   `json:"state,omitzero"`
 	Detail  Content   `json:"detail,omitzero"` // of a StepDetail
 	Asks    string    `json:"asks,omitempty"`  // a person must decide: the question
+	Ended   bool      `json:"ended,omitempty"` // the run has its record already: a crash lost only the word of it
 }
 
 // ToolUse is a tool call that a model asked for.
@@ -181,6 +183,7 @@ type RecordRequest struct {
 	Steps   []StepRecord       `json:"steps"`
 	EndMS   int64              `json:"end_ms"`
 	Lane    bool               `json:"lane,omitempty"`
+	Ended   bool               `json:"ended,omitempty"` // a step found the record: it is read, and nothing is written
 }
 
 // RunOutcome is the result of a run.

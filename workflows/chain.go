@@ -31,6 +31,9 @@ func Chain(ctx workflow.Context, in schemas.RunRequest) (schemas.RunOutcome, err
 
 // conclude keeps the record of the run and makes its result.
 func (i *interpreter) conclude(ctx workflow.Context, outputs map[string]schemas.Content, failure error, lane bool) (schemas.RunOutcome, error) {
+	if i.ended {
+		failure = nil
+	}
 	out, err := i.record(ctx, outputs, failure, lane)
 	switch {
 	case failure != nil:
@@ -44,9 +47,9 @@ func (i *interpreter) conclude(ctx workflow.Context, outputs map[string]schemas.
 // record keeps the record of the run however it ended.
 func (i *interpreter) record(ctx workflow.Context, outputs map[string]schemas.Content, failure error, lane bool) (schemas.RunOutcome, error) {
 	request := schemas.RecordRequest{
-		Run: i.run, Status: schemas.RunDone, Outputs: outputs, Steps: i.records, EndMS: workflow.Now(ctx).UnixMilli(), Lane: lane,
+		Run: i.run, Status: schemas.RunDone, Outputs: outputs, Steps: i.records, EndMS: workflow.Now(ctx).UnixMilli(), Lane: lane, Ended: i.ended,
 	}
-	request.Run.Done = nil
+	request.Run.Done, request.Run.First = nil, first(ctx, i.run)
 	if failure != nil {
 		request.Status, request.Failure = schemas.RunFailed, failureOf(failure)
 	}

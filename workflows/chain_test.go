@@ -273,3 +273,21 @@ func TestChainReusesWhatIsDone(t *testing.T) {
 		t.Errorf("record %+v", record)
 	}
 }
+
+// TestChainThatHasItsRecordReturnsIt carries out a run again whose task was lost after its record was written.
+func TestChainThatHasItsRecordReturnsIt(t *testing.T) {
+	t.Parallel()
+	s := newStage(t)
+	s.step = func(context.Context, schemas.StepRequest) (schemas.StepOutcome, error) {
+		return schemas.StepOutcome{Ended: true}, nil
+	}
+	if _, err := s.chain(t, request1(generate("a"), generate("b"), generate("c", "a"))); err != nil {
+		t.Fatal(err)
+	}
+	if record := s.record(t); !record.Ended || record.Status != schemas.RunDone {
+		t.Errorf("record %+v", record)
+	}
+	if len(s.calls("c")) != 0 {
+		t.Error("the run went on")
+	}
+}

@@ -29,7 +29,11 @@ type interpreter struct {
 	done    map[string]schemas.StepRecord                                         // of an earlier part of the run, by path and id
 	yields  bool                                                                  // a failure that may pass ends the part, not the run
 	tried   string                                                                // a step of the run's chain that has failed once before
+	ended   bool                                                                  // a step found that the run has its record already
 }
+
+// errEnded stops a run that a crash has repeated after its end.
+var errEnded = temporal.NewNonRetryableApplicationError("the run has its record already", string(schemas.Conflict), nil)
 
 // newInterpreter prepares a run, or the rest of one.
 func newInterpreter(in schemas.RunRequest, profile step.Profile) *interpreter {
@@ -176,6 +180,7 @@ func (i *interpreter) request(s *scope, ps schemas.PlanStep) schemas.StepRequest
 	return schemas.StepRequest{
 		Tenant: i.run.Tenant, RunID: i.run.RunID, Bundle: i.run.Bundle, Chain: s.plan.Chain, Step: ps.ID, Path: s.path,
 		Input: s.input, Item: s.item, Outputs: s.outputs(), Fresh: i.run.Fresh, Batch: i.run.Batch, Retries: i.run.Retries,
+		StartMS: i.run.StartMS,
 	}
 }
 
@@ -227,6 +232,9 @@ func (i *interpreter) call(ctx workflow.Context, ps schemas.PlanStep, request sc
 	if local {
 		request.Local, request.First = true, first(ctx, i.run)
 		out, err := step.DoLocal(ctx, profile, schemas.RunStep, request, summary)
+		if out.Ended {
+			i.ended, err = true, errEnded
+		}
 		return out, onceOnly(ps, err)
 	}
 	profile.Heartbeat = step.Patient.Heartbeat

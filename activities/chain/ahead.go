@@ -67,7 +67,9 @@ func (a *Activities) guarded(run schemas.RunRequest) (out schemas.LineOutcome) {
 	defer cancel()
 	defer func() {
 		if r := recover(); r != nil {
-			a.Journal.Report(schemas.Wrap(schemas.Internal, fmt.Errorf("panic: %v\n%s", r, debug.Stack()), "a run that was begun ahead failed; its lane goes on"))
+			if report := a.Journal.Report; report != nil {
+				report(schemas.Wrap(schemas.Internal, fmt.Errorf("panic: %v\n%s", r, debug.Stack()), "a run that was begun ahead failed; its lane goes on"))
+			}
 			out = schemas.LineOutcome{}
 		}
 	}()

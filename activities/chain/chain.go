@@ -43,6 +43,14 @@ type Activities struct {
 // Step carries out one step, or one turn of it. Every model call in it is recorded under an identity of its own, so a step that is
 // repeated after a crash pays only for what was not recorded. Codes: those of the step's kind.
 func (a *Activities) Step(ctx context.Context, in schemas.StepRequest) (schemas.StepOutcome, error) {
+	if ended, err := a.endedIn(ctx, in); ended || err != nil {
+		return schemas.StepOutcome{Ended: ended}, err
+	}
+	return a.attempt(ctx, in)
+}
+
+// attempt carries out a step of a run that has not ended.
+func (a *Activities) attempt(ctx context.Context, in schemas.StepRequest) (schemas.StepOutcome, error) {
 	start := time.Now()
 	s, err := a.step(ctx, in)
 	if err != nil {
@@ -58,7 +66,7 @@ func (a *Activities) Step(ctx context.Context, in schemas.StepRequest) (schemas.
 	}
 	s.detail.TookMS += ms(time.Since(start))
 	if err != nil {
-		s.failed()
+		s.failed(ctx)
 		return schemas.StepOutcome{}, err
 	}
 	out.Detail, err = a.content(ctx, in.Tenant, s.detail)
@@ -99,13 +107,24 @@ func (s *stepping) before(ctx context.Context, start time.Time) schemas.StepDeta
 	return detail
 }
 
-// failed keeps what this attempt did for the next one, and for the record of the run.
-func (s *stepping) failed() {
+// flushLimit bounds the wait for what a failed step has paid for.
+const flushLimit = 5 * time.Second
+
+// failed keeps what this attempt did for the next one, and for the record of the run. Another process may make the next attempt: what was paid for
+// in this one is durable before it hears of the failure. If it cannot be, a repeated call counts as one whose answer was lost.
+func (s *stepping) failed(ctx context.Context) {
 	data, err := json.Marshal(s.detail)
 	if err != nil {
 		return
 	}
 	s.a.Journal.Append(journal.Entry{Tenant: s.in.Tenant, Run: s.in.RunID, Key: s.attemptsKey(), Data: data, Lazy: true})
+	s.a.flush(ctx, s.in.Tenant, s.in.RunID)
+}
+
+func (a *Activities) flush(ctx context.Context, tenant, run string) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), flushLimit)
+	defer cancel()
+	_ = a.Journal.Flush(ctx, tenant, run)
 }
 
 func (s *stepping) attemptsKey() string {

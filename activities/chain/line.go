@@ -29,10 +29,16 @@ func (a *Activities) Line(ctx context.Context, in schemas.LineRequest) (schemas.
 
 // line carries out as much as it can.
 func (a *Activities) line(ctx context.Context, in schemas.LineRequest) schemas.LineOutcome {
+	switch out, ok, err := a.ended(ctx, in.Run); {
+	case err != nil:
+		return schemas.LineOutcome{} // the interpreter asks again, with patience
+	case ok:
+		return schemas.LineOutcome{Outcome: &out}
+	}
 	line := line{a: a, run: in.Run, until: time.Now().Add(time.Duration(in.MostMS) * time.Millisecond), outputs: map[string]schemas.Content{}}
 	for _, ps := range in.Run.Plan.Steps {
 		if !line.step(ctx, ps) {
-			_ = a.Journal.Flush(ctx, in.Run.Tenant, in.Run.RunID) // what goes on elsewhere finds all that was paid; if not, it asks again
+			a.flush(ctx, in.Run.Tenant, in.Run.RunID) // what goes on elsewhere finds all that was paid
 			return schemas.LineOutcome{Steps: line.done, Failed: line.failed}
 		}
 	}
@@ -66,7 +72,7 @@ func (l *line) step(ctx context.Context, ps schemas.PlanStep) bool {
 	}
 	bounded, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
-	out, err := l.a.Step(bounded, schemas.StepRequest{
+	out, err := l.a.attempt(bounded, schemas.StepRequest{
 		Tenant: l.run.Tenant, RunID: l.run.RunID, Bundle: l.run.Bundle, Chain: l.run.Plan.Chain, Step: ps.ID,
 		Input: l.run.Input, Outputs: l.outputs, Fresh: l.run.Fresh, First: l.run.First, Batch: l.run.Batch, Retries: l.run.Retries, Local: true,
 	})

@@ -16,8 +16,24 @@ import (
 const recordInline = 64 << 10
 
 // Record evaluates the output of a run that is done, writes the record of the run, at a key that follows from the run, and returns the run's result when everything of the run is durable.
-// A repeated one writes the same. Codes: those of the store.
+// The record of a run that is done is written once; a repeated call reads it. Codes: those of the store.
 func (a *Activities) Record(ctx context.Context, in schemas.RecordRequest) (schemas.RunOutcome, error) {
+	out, ok, err := a.ended(ctx, in.Run)
+	if err == nil && !ok && in.Ended {
+		err = schemas.Errorf(schemas.Unavailable, "the record of run %s was there and cannot be found now", in.Run.RunID)
+	}
+	if err == nil && !ok {
+		out, err = a.record(ctx, in)
+	}
+	if err != nil {
+		return schemas.RunOutcome{}, err
+	}
+	a.Hub.End(in.Run.Tenant, out)
+	return out, nil
+}
+
+// record writes the record of a run that has none, or none that counts.
+func (a *Activities) record(ctx context.Context, in schemas.RecordRequest) (schemas.RunOutcome, error) {
 	run := in.Run
 	var output schemas.Content
 	if in.Status == schemas.RunDone {
@@ -51,9 +67,7 @@ func (a *Activities) Record(ctx context.Context, in schemas.RecordRequest) (sche
 	if in.Status == schemas.RunDone { // what was paid for in a run that failed may still serve a retry
 		a.Journal.Ended(run.Tenant, run.RunID)
 	}
-	out := schemas.RunOutcome{RunID: run.RunID, Output: output, Usage: exchange.Usage, Cost: exchange.Cost, Failure: in.Failure, Charge: run.Charge}
-	a.Hub.End(run.Tenant, out)
-	return out, nil
+	return schemas.RunOutcome{RunID: run.RunID, Output: output, Usage: exchange.Usage, Cost: exchange.Cost, Failure: in.Failure, Charge: run.Charge}, nil
 }
 
 // exchange makes the record of a run with this output.
