@@ -55,6 +55,7 @@ type askedRun struct {
 	by       string // id of the caller's API key
 	detached bool
 	streamed bool
+	loaded   *registry.Loaded // the release, where it is known already
 }
 
 func (g *Gateway) runRelease(ctx context.Context, in *chainRunInput) (*reply, error) {
@@ -141,6 +142,9 @@ func (a askedRun) fingerprint() string {
 
 // pinned is the release that the run starts on now.
 func (g *Gateway) pinned(ctx context.Context, a askedRun) (*registry.Loaded, error) {
+	if a.loaded != nil {
+		return a.loaded, nil
+	}
 	if a.release != "" {
 		return g.registry.Pinned(ctx, a.name.Tenant, a.name.Chain, a.release)
 	}

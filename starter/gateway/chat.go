@@ -54,11 +54,10 @@ func (c chats) Run(ctx context.Context, ask relay.ChainCall) (model.Response, er
 	if asked.key = ask.Run; !ask.Claimed {
 		asked.key, asked.id = "", ask.Run
 	}
-	release, err := c.g.pinned(ctx, asked)
-	if err != nil {
+	if asked.loaded, err = c.g.pinned(ctx, asked); err != nil {
 		return model.Response{}, err
 	}
-	if asked.input, err = inputOf(release.Content.Chains[chain].Input, ask.Request); err != nil {
+	if asked.input, err = inputOf(asked.loaded.Content.Chains[chain].Input, ask.Request); err != nil {
 		return model.Response{}, err
 	}
 	ready, err := c.g.ready(ctx, asked)

@@ -3,6 +3,7 @@ package gateway
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"net/http"
 	"time"
 
@@ -10,6 +11,7 @@ import (
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
 
 	"github.com/tenuto-dev/tenuto/schemas"
+	"github.com/tenuto-dev/tenuto/starter/client"
 	"github.com/tenuto-dev/tenuto/starter/gateway/rest"
 )
 
@@ -140,8 +142,12 @@ func (g *Gateway) followRun(ctx context.Context, in *eventsInput) (*reply, error
 		return nil, err
 	}
 	if !ok {
-		if run, err := g.unrecorded(ctx, tenant, in.ID); err != nil || run.Status != rest.RunRunning {
-			return nil, orElse(err, schemas.Errorf(schemas.NotFound, "run %s left no record that can be followed", in.ID))
+		run, err := g.unrecorded(ctx, tenant, in.ID)
+		if err == nil && run.Status != rest.RunRunning {
+			err = schemas.Errorf(schemas.NotFound, "run %s left no record that can be followed", in.ID)
+		}
+		if err != nil {
+			return nil, err
 		}
 	}
 	request := schemas.RunRequest{Tenant: tenant, RunID: in.ID}
@@ -149,30 +155,29 @@ func (g *Gateway) followRun(ctx context.Context, in *eventsInput) (*reply, error
 	return g.events(t, about, request, nil, func(ctx context.Context) (finished, error) {
 		if ok {
 			out := outcomeOf(exchange)
-			return finished{in.ID, &out}, failed(exchange.Failure)
+			return finished{in.ID, &out}, client.FailureOf(out)
 		}
-		return g.awaited(ctx, request)
+		return g.awaited(ctx, request, in.Start)
 	}), nil
 }
 
-// awaited waits for a run that nobody has claimed: one in this process, or a workflow.
-func (g *Gateway) awaited(ctx context.Context, request schemas.RunRequest) (finished, error) {
-	for g.inFlight.has(flightOf(request)) {
-		time.Sleep(claimPoll)
+// awaited waits for a run that this request has not begun and could not carry on: in a lane of some process, or a workflow.
+func (g *Gateway) awaited(ctx context.Context, request schemas.RunRequest, startMS int64) (finished, error) {
+	for pause := claimPoll; ; pause = min(2*pause, claimPollMost) {
+		working := g.underWay(ctx, request.Tenant, request.RunID) || g.inFlight.has(flightOf(request)) // asked before the record is looked for
+		exchange, ok, err := g.ended(ctx, request.Tenant, request.RunID, startMS)
+		if ok || err != nil {
+			out := outcomeOf(exchange)
+			return finished{request.RunID, &out}, errors.Join(err, client.FailureOf(out))
+		}
+		switch workflow, err := g.exists(ctx, request); {
+		case err != nil:
+			return finished{}, err
+		case workflow:
+			return g.outcome(ctx, request.RunID, g.attach(ctx, request))
+		case !working:
+			return finished{}, schemas.Errorf(schemas.NotFound, "run %s left no record: its process ended before it did; run it again", request.RunID)
+		}
+		time.Sleep(pause)
 	}
-	return g.outcome(ctx, request.RunID, g.attach(ctx, request))
-}
-
-func orElse(err, other error) error {
-	if err != nil {
-		return err
-	}
-	return other
-}
-
-func failed(f *schemas.StepError) error {
-	if f == nil {
-		return nil
-	}
-	return schemas.Errorf(f.Code, "%s", f.Message)
 }
