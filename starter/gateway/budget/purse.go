@@ -67,12 +67,12 @@ type refusal struct {
 
 // admit lets an estimate pass if there is room, and waits for more of it otherwise.
 func (p *purse) admit(ctx context.Context, charge schemas.Charge, day string, estimate schemas.Amount) (Permit, error) {
-	w, err := p.enter(charge, day, estimate)
+	w, now, err := p.enter(charge, day, estimate)
 	if err != nil {
 		return nil, err
 	}
-	if w.permit != nil {
-		return w.permit, nil
+	if w == nil {
+		return now, nil
 	}
 	timer := time.NewTimer(waitMost)
 	defer timer.Stop()
@@ -89,21 +89,21 @@ func (p *purse) admit(ctx context.Context, charge schemas.Charge, day string, es
 	return w.permit, nil
 }
 
-// enter admits at once where it can, and has others wait.
-func (p *purse) enter(charge schemas.Charge, day string, estimate schemas.Amount) (*waiter, error) {
+// enter admits at once where it can, and has others wait: it returns either a permit or a waiter.
+func (p *purse) enter(charge schemas.Charge, day string, estimate schemas.Amount) (*waiter, *permit, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.closed {
-		return nil, schemas.Errorf(schemas.Unavailable, "this gateway is stopping; ask another")
+		return nil, nil, schemas.Errorf(schemas.Unavailable, "this gateway is stopping; ask another")
 	}
 	w := &waiter{charge: charge, day: day, estimate: estimate, since: time.Now(), done: make(chan struct{})}
 	if l := p.current[day]; l != nil && p.keeper.Life.Sure() {
-		if w.permit = l.take(p, charge, estimate); w.permit != nil {
-			return w, nil
+		if permit := l.take(p, charge, estimate); permit != nil {
+			return nil, permit, nil
 		}
 	}
 	if err := p.refuses(w); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	p.waiting = append(p.waiting, w)
 	if !p.running {
@@ -111,7 +111,7 @@ func (p *purse) enter(charge schemas.Charge, day string, estimate schemas.Amount
 		p.ended.Go(p.run)
 	}
 	p.hurry()
-	return w, nil
+	return w, nil, nil
 }
 
 func (p *purse) hurry() {
