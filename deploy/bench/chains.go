@@ -113,16 +113,18 @@ func (b *bench) compareChains(ctx context.Context, mode string, concurrency int,
 
 // sample is one measurement under load.
 type sample struct {
-	n              int
-	p50, p95, rate float64 // milliseconds; runs a second
+	n                   int
+	p50, p95, p99, rate float64 // milliseconds; runs a second
 }
 
 func figuresOf(samples []sample) map[string]any {
-	var p50, p95, rate []float64
+	var p50, p95, p99, rate []float64
 	for _, s := range samples {
-		p50, p95, rate = append(p50, s.p50), append(p95, s.p95), append(rate, s.rate)
+		p50, p95, p99, rate = append(p50, s.p50), append(p95, s.p95), append(p99, s.p99), append(rate, s.rate)
 	}
-	return map[string]any{"ms_p50": round(median(p50)), "ms_p95": round(median(p95)), "runs_a_second": round(median(rate))}
+	return map[string]any{
+		"ms_p50": round(median(p50)), "ms_p95": round(median(p95)), "ms_p99": round(median(p99)), "runs_a_second": round(median(rate)),
+	}
 }
 
 // load calls fn from as many goroutines for a while.
@@ -151,7 +153,9 @@ func load(ctx context.Context, concurrency int, during time.Duration, fn func(co
 		})
 	}
 	running.Wait()
-	return sample{n: len(times), p50: median(times), p95: quantile(times, 0.95), rate: float64(len(times)) / time.Since(start).Seconds()}, failure
+	return sample{
+		n: len(times), p50: median(times), p95: quantile(times, 0.95), p99: quantile(times, 0.99), rate: float64(len(times)) / time.Since(start).Seconds(),
+	}, failure
 }
 
 // chain is a run of three generate steps over HTTP, in a lane or as a workflow of its own.

@@ -36,6 +36,11 @@ type options struct {
 	laneAt64          float64
 	workflowBound     float64
 	streamBound       float64 // ms
+	passBound         float64
+	passRate          float64
+	passWarm          time.Duration
+	proxy             string // not empty: this process is the proxy that pass-through is measured against
+	proxyRecords      bool
 	chainTime         time.Duration
 	chainModes        string
 	chainRounds       int
@@ -47,7 +52,7 @@ func parseOptions(args []string, stderr io.Writer) (options, error) {
 	var o options
 	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
 	flags.SetOutput(stderr)
-	flags.StringVar(&o.only, "only", "ingest,memory,ask,chains,stream", "`measurements` to make, by name")
+	flags.StringVar(&o.only, "only", "ingest,memory,ask,chains,stream,pass-through", "`measurements` to make, by name")
 	flags.StringVar(&o.binaries, "bin", "", "`folder` of tenuto and tenuto-worker (default: this program's)")
 	flags.IntVar(&o.rounds, "rounds", 3, "pairs of ingestion and raw import")
 	flags.IntVar(&o.runs, "runs", 200, "questions, and as many empty workflows")
@@ -62,6 +67,11 @@ func parseOptions(args []string, stderr io.Writer) (options, error) {
 	flags.Float64Var(&o.laneAt64, "lane-bound-64", 0.45, "the same, 64 at a time")
 	flags.Float64Var(&o.workflowBound, "workflow-bound", 0.7, "runs a second as workflows by those of an empty workflow with as many local activities, at least")
 	flags.Float64Var(&o.streamBound, "stream-bound", 5, "time to the first piece of a streamed answer over that of the model's endpoint, in `ms`, at most")
+	flags.Float64Var(&o.passBound, "pass-bound", 1.5, "median time and 99th percentile of a model's call through the gateway by those through a proxy that stores, at most")
+	flags.Float64Var(&o.passRate, "pass-rate", 0.7, "calls a second, likewise, at least")
+	flags.DurationVar(&o.passWarm, "pass-time", 50*time.Second, "after which a load of calls counts as going on, and for which it is then measured")
+	flags.StringVar(&o.proxy, "proxy", "", "serve nothing but a reverse proxy of this `URL`")
+	flags.BoolVar(&o.proxyRecords, "proxy-records", false, "the proxy puts each answer into the object store first")
 	flags.DurationVar(&o.chainTime, "chain-time", 5*time.Second, "of each measurement of runs")
 	flags.StringVar(&o.chainModes, "chain-modes", "lane@1,lane@16,lane@64,workflow@1,workflow@16", "`measurements` of runs to make: how they are carried out, and how many at a time")
 	flags.IntVar(&o.chainRounds, "chain-rounds", 3, "how often each load is measured; the median counts")
@@ -93,6 +103,13 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	if err != nil {
 		return 2
 	}
+	if o.proxy != "" {
+		if err := serveProxy(ctx, o.proxy, o.proxyRecords); err != nil {
+			fmt.Fprintln(stderr, "bench: the proxy:", err)
+			return 1
+		}
+		return 0
+	}
 	b := &bench{options: o, stdout: stdout, stderr: stderr}
 	if err := b.all(ctx); err != nil {
 		fmt.Fprintln(stderr, "bench:", err)
@@ -109,7 +126,7 @@ func (b *bench) all(ctx context.Context) error {
 	known := []struct {
 		name    string
 		measure func(context.Context) error
-	}{{"chains", b.chains}, {"stream", b.stream}, {"ask", b.ask}, {"ingest", b.ingest}, {"memory", b.memory}}
+	}{{"chains", b.chains}, {"stream", b.stream}, {"pass-through", b.passThrough}, {"ask", b.ask}, {"ingest", b.ingest}, {"memory", b.memory}}
 	chosen := strings.Split(b.only, ",")
 	for _, k := range known {
 		if !slices.Contains(chosen, k.name) {
