@@ -6,9 +6,11 @@ import (
 	"context"
 	"encoding/json"
 	"net/http"
+	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 
+	"github.com/tenuto-dev/tenuto/activities/provider/blob/journal"
 	"github.com/tenuto-dev/tenuto/activities/provider/blob/registry"
 	"github.com/tenuto-dev/tenuto/schemas"
 	"github.com/tenuto-dev/tenuto/starter/gateway/rest"
@@ -197,7 +199,8 @@ func (g *Gateway) readyClaimed(ctx context.Context, a askedRun, r *readyRun, rel
 
 // claimStreamed claims a run under an id that nobody else can have, while it begins: it can be found, and carried on, when its stream is cut.
 // Its first call is marked before it is sent, so whoever carries it on knows of that; and its client is told nothing before the claim is
-// durable, so no client waits for a run that nobody knows.
+// durable, so no client waits for a run that nobody knows. It goes into the journal, lazily, so that one write makes it and that mark durable;
+// once the run has ended its record tells all, and the claim is let go.
 func (g *Gateway) claimStreamed(ctx context.Context, a askedRun, ready *readyRun) {
 	ready.request.Fresh, ready.way.claimed = false, true
 	ready.owner = ownership{
@@ -205,9 +208,15 @@ func (g *Gateway) claimStreamed(ctx context.Context, a askedRun, ready *readyRun
 	}
 	claim, claimed := encode(ready.owner), make(chan error, 1)
 	ready.claimed = claimed
-	key := schemas.ClaimKey(ready.request.Tenant, ready.request.RunID)
-	go func() { claimed <- g.store.Put(context.WithoutCancel(ctx), key, claim) }()
+	tenant, run := ready.request.Tenant, ready.request.RunID
+	ctx = context.WithoutCancel(ctx)
+	ticket := g.journal.Append(journal.Entry{Tenant: tenant, Run: run, Key: schemas.ClaimKey(tenant, run), Data: claim, Lazy: true})
+	time.AfterFunc(claimLingers, func() { _ = g.journal.Flush(ctx, tenant, run) }) // a run may begin without a call
+	go func() { claimed <- ticket.Wait(ctx) }()
 }
+
+// claimLingers is how long the claim of a streamed run waits for the mark of its first call.
+const claimLingers = 2 * time.Millisecond
 
 // claimReleased makes the run id that of the request. Where no run can start, only one that the request started before is found.
 func (g *Gateway) claimReleased(ctx context.Context, a askedRun, request schemas.RunRequest, refused error) (ownership, bool, error) {

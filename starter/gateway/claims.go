@@ -97,6 +97,9 @@ func (g *Gateway) succeed(ctx context.Context, dead ownership, request schemas.R
 // not claimed, and those of the store.
 func (g *Gateway) owner(ctx context.Context, tenant, id string) (ownership, error) {
 	owner, err := g.claimAt(ctx, schemas.ClaimKey(tenant, id))
+	if err != nil && schemas.CodeOf(err) == schemas.NotFound {
+		owner, err = g.claimStreaming(ctx, tenant, id)
+	}
 	if err != nil {
 		return owner, err
 	}
@@ -110,6 +113,22 @@ func (g *Gateway) owner(ctx context.Context, tenant, id string) (ownership, erro
 		}
 		owner = next
 	}
+}
+
+// claimStreaming reads the claim of a streamed run that has not ended. Error: not_found for a run without one.
+func (g *Gateway) claimStreaming(ctx context.Context, tenant, id string) (ownership, error) {
+	data, ok, err := g.journal.Get(ctx, tenant, schemas.ClaimKey(tenant, id))
+	var owner ownership
+	switch {
+	case err != nil:
+		return owner, err
+	case !ok:
+		return owner, schemas.Errorf(schemas.NotFound, "run %s is not claimed", id)
+	}
+	if err := json.Unmarshal(data, &owner); err != nil {
+		return owner, schemas.Wrap(schemas.Internal, err, "the claim of run %s cannot be read", id)
+	}
+	return owner, nil
 }
 
 func (g *Gateway) claimAt(ctx context.Context, key string) (ownership, error) {
