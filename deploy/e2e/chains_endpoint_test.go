@@ -175,6 +175,16 @@ func (u user) attempt(ctx context.Context, path, key, body string) (answer, erro
 	return answer{response.StatusCode, string(data)}, err
 }
 
+// sends posts what must succeed.
+func (u user) sends(t *testing.T, path, key, body string) string {
+	t.Helper()
+	got, err := u.attempt(t.Context(), path, key, body)
+	if err != nil || got.status >= http.StatusBadRequest {
+		t.Fatalf("%s: status %d, %s, %v", path, got.status, got.body, err)
+	}
+	return got.body
+}
+
 // comeBack are the statuses that ask a client to come back.
 var comeBack = []int{http.StatusTooManyRequests, http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout}
 
