@@ -23,7 +23,7 @@ const (
 	budgetCallers = 64
 	budgetKills   = 8
 	budgetRest    = budgetLimit / 40 // that may be left when all refuse: what a few runs may cost at most
-	budgetEnd     = 2 * time.Minute // after the last kill, for the budget to be used up, and again for it to be settled
+	budgetEnd     = 2 * time.Minute  // after the last kill, for the budget to be used up, and again for it to be settled
 )
 
 // TestBudgetKilled has 64 callers spend a budget of one dollar by four gateways, which are killed and come back all the while. What the
