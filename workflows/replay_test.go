@@ -76,7 +76,7 @@ func TestReplay(t *testing.T) {
 	}
 	for _, name := range []string{
 		schemas.Ingest.Name(), schemas.IngestShard.Name(), schemas.Chain.Name(), schemas.ChainPart.Name(), schemas.Lane.Name(), schemas.Drop.Name(),
-		schemas.Reconcile.Name(),
+		schemas.Reconcile.Name(), schemas.MakeRelease.Name(), schemas.RecallRuns.Name(), schemas.Ledger.Name(),
 	} {
 		if !seen[name] {
 			t.Errorf("no history of workflow %s is recorded", name)
@@ -111,6 +111,10 @@ func TestReplayFindsChanges(t *testing.T) {
 		{"ChainPart-first.json.gz", func(r workflows.Registry) { alter(r, schemas.ChainPart, partThatEndsEarly) }},
 		{"Reconcile-scheduled.json.gz", func(r workflows.Registry) { alter(r, schemas.Reconcile, reconcileNothing) }},
 		{"Reconcile-asked.json.gz", func(r workflows.Registry) { alter(r, schemas.Reconcile, reconcileNothing) }},
+		{"Release-imported.json.gz", func(r workflows.Registry) { alter(r, schemas.MakeRelease, releaseOfNoCommit) }},
+		{"Recall-rerun.json.gz", func(r workflows.Registry) { alter(r, schemas.RecallRuns, recallThatLooksOnce) }},
+		{"Ledger-lost.json.gz", func(r workflows.Registry) { alter(r, schemas.Ledger, ledgerOf(&schemas.LedgerState{})) }},
+		{"Ledger-continued.json.gz", func(r workflows.Registry) { alter(r, schemas.Ledger, ledgerOf(nil)) }},
 		{"Lane-runs.json.gz", func(r workflows.Registry) { alter(r, schemas.Lane, laneThatRecordsFirst) }},
 		{"Lane-batch1.json.gz", func(r workflows.Registry) { alter(r, schemas.Lane, laneThatRecordsFirst) }},
 	} {
@@ -146,13 +150,16 @@ func TestRecordedHistoriesTellWhatTheyShould(t *testing.T) {
 		kind  enumspb.EventType
 		times int
 	}{
-		"Chain-parts":     {enumspb.EVENT_TYPE_CHILD_WORKFLOW_EXECUTION_COMPLETED, 3},
-		"Chain-batch":     {enumspb.EVENT_TYPE_ACTIVITY_TASK_COMPLETED, 2},
-		"Chain-cancelled": {enumspb.EVENT_TYPE_WORKFLOW_EXECUTION_CANCELED, 1},
-		"Chain-failed":    {enumspb.EVENT_TYPE_WORKFLOW_EXECUTION_FAILED, 1},
-		"Chain-decided":   {enumspb.EVENT_TYPE_WORKFLOW_EXECUTION_UPDATE_COMPLETED, 1},
-		"ChainPart-first": {enumspb.EVENT_TYPE_MARKER_RECORDED, 81},
-		"Lane-runs":       {enumspb.EVENT_TYPE_WORKFLOW_EXECUTION_UPDATE_COMPLETED, 4},
+		"Chain-parts":      {enumspb.EVENT_TYPE_CHILD_WORKFLOW_EXECUTION_COMPLETED, 3},
+		"Chain-batch":      {enumspb.EVENT_TYPE_ACTIVITY_TASK_COMPLETED, 2},
+		"Chain-cancelled":  {enumspb.EVENT_TYPE_WORKFLOW_EXECUTION_CANCELED, 1},
+		"Chain-failed":     {enumspb.EVENT_TYPE_WORKFLOW_EXECUTION_FAILED, 1},
+		"Chain-decided":    {enumspb.EVENT_TYPE_WORKFLOW_EXECUTION_UPDATE_COMPLETED, 1},
+		"ChainPart-first":  {enumspb.EVENT_TYPE_MARKER_RECORDED, 81},
+		"Release-imported": {enumspb.EVENT_TYPE_ACTIVITY_TASK_COMPLETED, 2},
+		"Recall-rerun":     {enumspb.EVENT_TYPE_CHILD_WORKFLOW_EXECUTION_STARTED, 1},
+		"Ledger-lost":      {enumspb.EVENT_TYPE_ACTIVITY_TASK_COMPLETED, 2},
+		"Lane-runs":        {enumspb.EVENT_TYPE_WORKFLOW_EXECUTION_UPDATE_COMPLETED, 4},
 	} {
 		if n := count(name, want.kind); n != want.times {
 			t.Errorf("%s has %d events of type %s, want %d", name, n, want.kind, want.times)
@@ -242,4 +249,28 @@ func laneThatRecordsFirst(ctx workflow.Context, _ schemas.LaneRequest) (schemas.
 // reconcileNothing says that all is well without a look.
 func reconcileNothing(workflow.Context, schemas.ReconcileRequest) (schemas.ReconcileReport, error) {
 	return schemas.ReconcileReport{}, nil
+}
+
+// releaseOfNoCommit reads the folder at whatever the ref names by then.
+func releaseOfNoCommit(ctx workflow.Context, in schemas.ReleaseRequest) (schemas.ReleaseOutcome, error) {
+	return step.Do(ctx, step.Reading, schemas.CompileRelease, in, "")
+}
+
+// recallThatLooksOnce does not wait for the runs that it found.
+func recallThatLooksOnce(ctx workflow.Context, in schemas.RecallRequest) (schemas.RecallReport, error) {
+	if _, err := step.Do(ctx, step.Patient, schemas.BeginRecall, in, ""); err != nil {
+		return schemas.RecallReport{}, err
+	}
+	if _, err := step.Do(ctx, step.Patient, schemas.SweepRecall, in, ""); err != nil {
+		return schemas.RecallReport{}, err
+	}
+	return step.Do(ctx, step.Patient, schemas.ReportRecall, in, "")
+}
+
+// ledgerOf is Ledger with another state than the recorded one.
+func ledgerOf(state *schemas.LedgerState) func(workflow.Context, schemas.LedgerRequest) (schemas.LedgerOutcome, error) {
+	return func(ctx workflow.Context, in schemas.LedgerRequest) (schemas.LedgerOutcome, error) {
+		in.State = state
+		return workflows.Ledger(ctx, in)
+	}
 }

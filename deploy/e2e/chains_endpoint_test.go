@@ -155,9 +155,14 @@ type answer struct {
 	body   string
 }
 
-// attempt sends one request to the gateway. It may be called from any goroutine.
+// attempt posts one request to the gateway. It may be called from any goroutine.
 func (u user) attempt(ctx context.Context, path, key, body string) (answer, error) {
-	request, err := http.NewRequestWithContext(ctx, http.MethodPost, u.url()+path, strings.NewReader(body))
+	return u.exchange(ctx, http.MethodPost, path, key, body)
+}
+
+// exchange sends one request and reads the answer. It may be called from any goroutine.
+func (u user) exchange(ctx context.Context, method, path, key, body string) (answer, error) {
+	request, err := http.NewRequestWithContext(ctx, method, u.url()+path, strings.NewReader(body))
 	if err != nil {
 		return answer{}, err
 	}
@@ -173,6 +178,16 @@ func (u user) attempt(ctx context.Context, path, key, body string) (answer, erro
 	defer response.Body.Close()
 	data, err := io.ReadAll(response.Body)
 	return answer{response.StatusCode, string(data)}, err
+}
+
+// sends posts what must succeed.
+func (u user) sends(t *testing.T, path, key, body string) string {
+	t.Helper()
+	got, err := u.attempt(t.Context(), path, key, body)
+	if err != nil || got.status >= http.StatusBadRequest {
+		t.Fatalf("%s: status %d, %s, %v", path, got.status, got.body, err)
+	}
+	return got.body
 }
 
 // comeBack are the statuses that ask a client to come back.

@@ -137,21 +137,20 @@ func (v *viewer) follow(ctx context.Context, path, body string) error {
 	}
 }
 
-// serves makes a release of a bundle, and points the label production to it.
-func (u user) serves(t *testing.T, bundle schemas.Bundle) {
+// release makes a release of a bundle.
+func (u user) release(t *testing.T, bundle schemas.Bundle) rest.Release {
 	t.Helper()
 	data, err := json.Marshal(rest.NewRelease{Bundle: bundle})
 	if err != nil {
 		t.Fatal(err)
 	}
-	status, body := u.http(t, http.MethodPost, "/api/v1/releases", string(data))
-	if status != http.StatusCreated && status != http.StatusOK {
-		t.Fatalf("status %d: %s", status, body)
-	}
-	release := decode[rest.Release](t, body)
-	if status, body := u.http(t, http.MethodPost, "/api/v1/chains/main/labels/production/moves", `{"release":"`+release.Hash+`"}`); status >= http.StatusBadRequest {
-		t.Fatalf("status %d: %s", status, body)
-	}
+	return decode[rest.Release](t, u.sends(t, "/api/v1/releases", "", string(data)))
+}
+
+// serves makes a release of a bundle, and points the label production to it.
+func (u user) serves(t *testing.T, bundle schemas.Bundle) {
+	t.Helper()
+	u.sends(t, "/api/v1/chains/main/labels/production/moves", "", `{"release":"`+u.release(t, bundle).Hash+`"}`)
 }
 
 const streamPath = "/api/v1/chains/main@production/runs"

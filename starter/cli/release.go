@@ -178,7 +178,7 @@ type releasesCommand struct {
 }
 
 type listReleases struct {
-	Chain string `help:"Only releases of this chain."`
+	Chain string `arg:"" optional:"" help:"Only releases of this chain."`
 	Limit int    `default:"50" help:"At most so many."`
 }
 
