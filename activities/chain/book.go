@@ -5,6 +5,7 @@ import (
 
 	"github.com/tenuto-dev/tenuto/activities/provider/blob"
 	"github.com/tenuto-dev/tenuto/activities/provider/blob/journal"
+	"github.com/tenuto-dev/tenuto/activities/provider/hub"
 	"github.com/tenuto-dev/tenuto/schemas"
 )
 
@@ -16,10 +17,14 @@ type book struct {
 	fresh       bool
 	first       bool
 	local       bool // a later call of the run waits for what is saved
+	voice       *hub.Voice
 }
 
 func (s *stepping) book() *book {
-	return &book{journal: s.a.Journal, tenant: s.in.Tenant, run: s.in.RunID, fresh: s.in.Fresh, first: s.in.First, local: s.in.Local}
+	return &book{
+		journal: s.a.Journal, tenant: s.in.Tenant, run: s.in.RunID, fresh: s.in.Fresh, first: s.in.First, local: s.in.Local,
+		voice: s.a.Hub.Voice(s.in.Tenant, s.in.RunID),
+	}
 }
 
 // Load looks for the record of a call. Of a fresh run, and of one that is carried out for the first time, only this process can have one,
@@ -43,12 +48,13 @@ func (b *book) Save(ctx context.Context, key string, data []byte) error {
 }
 
 // Mark notes that a call is about to be sent. A run that is not fresh waits for it: whoever carries it on after a crash must know which
-// calls may have been paid for, however busy the store was. Nobody carries on a fresh one.
+// calls may have been paid for, however busy the store was. Nobody carries on a fresh one, nor one that nobody has been told of; whoever tells
+// somebody waits for the marks that are there by then.
 func (b *book) Mark(ctx context.Context, key string, data []byte, wait bool) error {
 	lazy := b.fresh && !wait
 	ticket := b.journal.Append(journal.Entry{Tenant: b.tenant, Run: b.run, Key: key, Data: data, Lazy: lazy})
-	if lazy {
-		return nil
+	if lazy || !wait && b.voice.Hushed() { // asked after the mark was appended: Tell comes before the flush
+		return ticket.Refused()
 	}
 	return ticket.Wait(ctx)
 }

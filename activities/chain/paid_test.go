@@ -4,11 +4,14 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/tenuto-dev/tenuto/activities/provider/blob"
 	"github.com/tenuto-dev/tenuto/activities/provider/blob/journal"
+	"github.com/tenuto-dev/tenuto/activities/provider/hub"
 	"github.com/tenuto-dev/tenuto/activities/provider/model"
 	"github.com/tenuto-dev/tenuto/activities/provider/model/modeltest"
 	"github.com/tenuto-dev/tenuto/schemas"
@@ -295,4 +298,66 @@ func TestCostIsBounded(t *testing.T) {
 		r := newRig(t, wrong, steps(say("a", schemaOf, bounded(1))))
 		r.fails(t, r.request("a", word), schemas.MalformedOutput)
 	})
+}
+
+// held is a store that takes nothing until it is released.
+type held struct {
+	blob.Driver
+	released chan struct{}
+}
+
+// Put implements blob.Driver.
+func (h *held) Put(ctx context.Context, key string, r io.Reader, size int64, ifAbsent bool) (bool, error) {
+	<-h.released
+	return h.Driver.Put(ctx, key, r, size, ifAbsent)
+}
+
+// TestAHushedRunDoesNotWaitForItsMark sends the call of a run that nobody knows of before its mark is durable. One that somebody was told of
+// waits.
+func TestAHushedRunDoesNotWaitForItsMark(t *testing.T) {
+	t.Parallel()
+	for _, told := range []bool{false, true} {
+		t.Run(fmt.Sprintf("told %t", told), func(t *testing.T) {
+			t.Parallel()
+			r := newRig(t, modeltest.Options{}, steps(say("a")))
+			store := &held{r.driver, make(chan struct{})}
+			r.Journal, r.Hub = journal.New(blob.New(store), "held"), new(hub.Hub)
+			voice, stop := r.Hub.Open(tenant, "r1")
+			defer stop()
+			voice.Hush()
+			if told {
+				voice.Tell()
+			}
+			in := r.request("a", word)
+			in.Local, in.First, in.StartMS = true, true, began.UnixMilli()
+			ended := make(chan error, 1)
+			go func() {
+				_, err := r.Step(t.Context(), in)
+				ended <- err
+			}()
+			select {
+			case err := <-ended:
+				if told || err != nil || r.chats() != 1 {
+					t.Errorf("%d calls before the mark was durable, %v", r.chats(), err)
+				}
+				close(store.released)
+			case <-time.After(200 * time.Millisecond):
+				if !told || r.chats() != 0 {
+					t.Errorf("%d calls while the mark waits", r.chats())
+				}
+				close(store.released)
+				if err := <-ended; err != nil {
+					t.Error(err)
+				}
+			}
+			if err := r.Journal.Flush(t.Context(), tenant, "r1"); err != nil {
+				t.Fatal(err)
+			}
+			r.start()
+			in.First = false
+			if call := r.last(t, r.run(t, in)); !call.Recorded || r.chats() != 1 {
+				t.Errorf("in another process: %d calls, %+v", r.chats(), call)
+			}
+		})
+	}
 }

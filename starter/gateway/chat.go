@@ -89,17 +89,9 @@ func (c chats) answer(ctx context.Context, ready readyRun, emit model.Emit) (fin
 		return pass(ready.request.RunID, emit, name, data)
 	}}
 	_ = t.position("") // an empty one is always right
-	voice, stop := c.g.voices().Open(ready.request.Tenant, ready.request.RunID)
-	ended := make(chan told, 1)
-	go func() {
-		defer stop()
-		done, err := carry(context.WithoutCancel(ctx))
-		ended <- told{done, err}
-	}()
-	if ready.claimed != nil {
-		if err := <-ready.claimed; err != nil {
-			return end, err
-		}
+	voice, ended := c.g.speak(ctx, ready, carry)
+	if err := c.g.introduce(ctx, ready, voice); err != nil {
+		return end, err
 	}
 	return c.g.listen(ctx, t, voice, ended)
 }

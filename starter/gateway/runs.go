@@ -141,11 +141,24 @@ func (g *Gateway) begin(ctx context.Context, request schemas.RunRequest, w way) 
 		}
 	}
 	request.Fresh = false
+	if err := g.survives(ctx, request); err != nil {
+		return finished{id: request.RunID}, err
+	}
 	run, err := client.StartChain(ctx, g.temporal, request, client.ChainOptions{})
 	if err != nil || w.detached {
 		return finished{id: request.RunID}, err
 	}
 	return g.outcome(ctx, request.RunID, run)
+}
+
+// survives makes what a hushed run has left behind durable: from now on others may carry it on.
+func (g *Gateway) survives(ctx context.Context, request schemas.RunRequest) error {
+	voice := g.voices().Voice(request.Tenant, request.RunID)
+	if !voice.Hushed() {
+		return nil
+	}
+	voice.Tell()
+	return g.journal.Flush(ctx, request.Tenant, request.RunID)
 }
 
 // attach finds the workflow that a run is.

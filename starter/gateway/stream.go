@@ -10,6 +10,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
 
+	"github.com/tenuto-dev/tenuto/activities/provider/hub"
 	"github.com/tenuto-dev/tenuto/schemas"
 	"github.com/tenuto-dev/tenuto/starter/client"
 	"github.com/tenuto-dev/tenuto/starter/gateway/rest"
@@ -62,35 +63,56 @@ func (g *Gateway) streamed(asked askedRun, ready readyRun, last string) (*reply,
 		return nil, err
 	}
 	about := rest.RunResult{RunID: ready.request.RunID, Status: rest.RunRunning, Release: ready.request.Release, Label: asked.name.Label}
-	return g.events(t, about, ready.request, ready.claimed, func(ctx context.Context) (finished, error) {
+	return g.events(t, about, ready, func(ctx context.Context) (finished, error) {
 		return g.underway.carry(ctx, g, ready)
 	}), nil
 }
 
 // events follows a run that carry carries out, or joins. The voice stays open until the run has ended, whoever listens: who comes back finds
 // what was said meanwhile.
-func (g *Gateway) events(
-	t *telling, about rest.RunResult, request schemas.RunRequest, claimed <-chan error, carry func(context.Context) (finished, error),
-) *reply {
+func (g *Gateway) events(t *telling, about rest.RunResult, ready readyRun, carry func(context.Context) (finished, error)) *reply {
 	return inEvents(func(ctx context.Context, event func(name, id string, data any) error) error {
 		t.event = event
-		voice, stop := g.voices().Open(request.Tenant, request.RunID)
-		ended := make(chan told, 1)
-		go func() {
-			defer stop()
-			done, err := carry(context.WithoutCancel(ctx))
-			ended <- told{done, err}
-		}()
-		if claimed != nil {
-			if err := <-claimed; err != nil {
-				return g.finishTelling(ctx, t, told{err: err})
-			}
+		voice, ended := g.speak(ctx, ready, carry)
+		if err := g.introduce(ctx, ready, voice); err != nil {
+			return g.finishTelling(ctx, t, told{err: err})
 		}
 		if err := event("run", "", about); err != nil {
 			return err
 		}
 		return g.follow(ctx, t, voice, ended)
 	})
+}
+
+// speak begins the run by carry, with a voice that stays open until it ends.
+func (g *Gateway) speak(
+	ctx context.Context, ready readyRun, carry func(context.Context) (finished, error),
+) (voice *hub.Voice, ended <-chan told) {
+	voice, stop := g.voices().Open(ready.request.Tenant, ready.request.RunID)
+	if ready.claimed != nil && ready.way.lane {
+		voice.Hush()
+	}
+	end := make(chan told, 1)
+	go func() {
+		defer stop()
+		done, err := carry(context.WithoutCancel(ctx))
+		end <- told{done, err}
+	}()
+	return voice, end
+}
+
+// introduce waits until the client may be told of a run that was claimed for it: until the claim is durable, and the marks of the calls
+// that were sent meanwhile.
+func (g *Gateway) introduce(ctx context.Context, ready readyRun, voice *hub.Voice) error {
+	if ready.claimed == nil {
+		return nil
+	}
+	err := <-ready.claimed
+	voice.Tell()
+	if err != nil {
+		return err
+	}
+	return g.journal.Flush(ctx, ready.request.Tenant, ready.request.RunID)
 }
 
 type eventsInput struct {
@@ -131,8 +153,9 @@ func (g *Gateway) followRun(ctx context.Context, in *eventsInput) (*reply, error
 		}
 		about := rest.RunResult{RunID: in.ID, Status: rest.RunRunning, Release: request.Release, Label: request.Label}
 		w := way{lane: g.fitsLane("", request.Plan), claimed: true}
-		return g.events(t, about, request, nil, func(ctx context.Context) (finished, error) {
-			return g.underway.carry(ctx, g, readyRun{request: request, way: w, owner: owner})
+		ready := readyRun{request: request, way: w, owner: owner}
+		return g.events(t, about, ready, func(ctx context.Context) (finished, error) {
+			return g.underway.carry(ctx, g, ready)
 		}), nil
 	case claimed != nil && schemas.CodeOf(claimed) != schemas.NotFound:
 		return nil, claimed
@@ -152,7 +175,7 @@ func (g *Gateway) followRun(ctx context.Context, in *eventsInput) (*reply, error
 	}
 	request := schemas.RunRequest{Tenant: tenant, RunID: in.ID}
 	about := rest.RunResult{RunID: in.ID, Status: rest.RunRunning, Release: exchange.Release, Label: exchange.Label}
-	return g.events(t, about, request, nil, func(ctx context.Context) (finished, error) {
+	return g.events(t, about, readyRun{request: request}, func(ctx context.Context) (finished, error) {
 		if ok {
 			out := outcomeOf(exchange)
 			return finished{in.ID, &out}, client.FailureOf(out)

@@ -11,8 +11,32 @@ type Voice struct {
 	mu       sync.Mutex
 	text     strings.Builder
 	restarts int
+	hushed   bool
 	grown    chan struct{} // closed when the text changes; nil while nobody waits
 	open     int           // guarded by the hub's mutex
+}
+
+// Hush says that nobody knows of the run but this process, and that it ends with the process: what its calls leave behind for those who might
+// carry it on need not be durable before Tell.
+func (v *Voice) Hush() { v.hush(true) }
+
+// Tell ends that, before the journal is flushed and somebody is told of the run.
+func (v *Voice) Tell() { v.hush(false) }
+
+func (v *Voice) hush(on bool) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.hushed = on
+}
+
+// Hushed reports whether Hush was called and Tell was not. A nil voice never is.
+func (v *Voice) Hushed() bool {
+	if v == nil {
+		return false
+	}
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return v.hushed
 }
 
 // Restart begins the text anew: the call that spoke so far was not the last.
