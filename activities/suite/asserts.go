@@ -118,7 +118,7 @@ func (l *loader) expected(v *tree.Value, kind string) any {
 			l.at(v, "the name of a file cannot depend on variables here: put the text into a variable")
 			return nil
 		}
-		return plain(l.content(v, l.path(v, v.Text), true))
+		return plain(l.content(v, l.path(v.Text), true))
 	}
 	if v.Kind == tree.Text && strings.HasSuffix(kind, "javascript") {
 		return v.Text

@@ -118,7 +118,7 @@ func (l *loader) rubric(into *string) func(*tree.Value) {
 	return func(v *tree.Value) {
 		switch {
 		case v.Kind == tree.Text && strings.HasPrefix(v.Text, "file://"):
-			*into = nunjucks.Text(l.content(v, l.path(v, v.Text), false))
+			*into = nunjucks.Text(l.content(v, l.path(v.Text), false))
 		case v.Kind == tree.Text:
 			*into = v.Text
 		case v.Kind == tree.List || v.Kind == tree.Object:

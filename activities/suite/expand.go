@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"iter"
 	"math"
+	"slices"
 	"strings"
 
 	"github.com/tenuto-dev/tenuto/activities/internal/nunjucks"
@@ -55,12 +56,7 @@ func (s *Suite) pairs(c *Case) []pair {
 }
 
 func allowed(names []string, named func(string) bool) bool {
-	for _, name := range names {
-		if named(name) {
-			return true
-		}
-	}
-	return len(names) == 0
+	return len(names) == 0 || slices.ContainsFunc(names, named)
 }
 
 // lists are the variables of a case that stand for several values each: lists that begin with a text, as promptfoo has it.

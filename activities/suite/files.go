@@ -100,8 +100,8 @@ func (l *loader) document(name string, by *tree.Value) *tree.Value {
 	return v
 }
 
-// path is the file that a value names, relative to the file that the value stands in, where the suite lies.
-func (l *loader) path(v *tree.Value, name string) string {
+// path is the file that a text in a suite names: relative to the suite, whichever file the text stands in.
+func (l *loader) path(name string) string {
 	name = strings.TrimPrefix(strings.TrimPrefix(name, "file://"), "./")
 	if strings.HasPrefix(name, "/") {
 		return name // which is outside, whatever it is
@@ -111,7 +111,7 @@ func (l *loader) path(v *tree.Value, name string) string {
 
 // glob lists the files that a value names, one or by a pattern.
 func (l *loader) glob(v *tree.Value, name string) []string {
-	path := l.path(v, name)
+	path := l.path(name)
 	if !strings.ContainsAny(path, "*?[{") {
 		return []string{path}
 	}

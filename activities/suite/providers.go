@@ -78,7 +78,7 @@ func (l *loader) providers(v *tree.Value) {
 func (l *loader) provider(v *tree.Value) ([]Provider, bool) {
 	switch {
 	case v.Kind == tree.Text && strings.HasPrefix(v.Text, "file://") && code(v.Text) == "":
-		document := l.document(l.path(v, v.Text), v)
+		document := l.document(l.path(v.Text), v)
 		if document == nil {
 			return nil, false
 		}
@@ -128,8 +128,17 @@ func (l *loader) providerOptions(v *tree.Value, id string) ([]Provider, bool) {
 	return []Provider{given}, ok && known
 }
 
+// secrets are settings that would put a key into the record of every cell.
+var secrets = []string{"apikey", "api_key", "password", "token", "secret", "accesskeyid", "secretaccesskey", "sessiontoken", "authorization"}
+
 // config reads the settings of a provider. Files in it are read; code is refused.
 func (l *loader) config(v *tree.Value) nunjucks.Object {
+	for _, f := range v.Fields {
+		if slices.Contains(secrets, strings.ToLower(f.Key)) {
+			l.at(f.Value, "a suite holds no keys, because its cells are stored: the worker reads them from its environment, by the names in models.yaml")
+			return nil
+		}
+	}
 	value, ok := l.filled(v).(nunjucks.Object)
 	if !ok {
 		l.at(v, "`config` is a mapping of settings, not %s", v.Kind)
@@ -142,7 +151,7 @@ func (l *loader) filled(v *tree.Value) any {
 	switch v.Kind {
 	case tree.Text:
 		if strings.HasPrefix(v.Text, "file://") {
-			return l.content(v, l.path(v, v.Text), true)
+			return l.content(v, l.path(v.Text), true)
 		}
 	case tree.List:
 		list := make([]any, len(v.Items))

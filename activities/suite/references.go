@@ -89,7 +89,7 @@ func (r *resolver) find(v *tree.Value) *tree.Value {
 	if at == nil {
 		return nil
 	}
-	for _, part := range strings.Split(strings.TrimPrefix(pointer, "/"), "/") {
+	for part := range strings.SplitSeq(strings.TrimPrefix(pointer, "/"), "/") {
 		part = unescape.Replace(part)
 		next := at.Get(part)
 		if i, err := strconv.Atoi(part); err == nil && at.Kind == tree.List && i >= 0 && i < len(at.Items) {

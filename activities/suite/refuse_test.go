@@ -48,7 +48,7 @@ tests:
     asserts: []
     assert:
       - {type: python, value: "True"}
-      - {type: contian, value: x}
+      - {type: containz, value: x}
       - {type: javascript, value: file://check.js}
       - {type: contains, value: x, treshold: 1}
       - {type: trajectory:tool-used}
@@ -74,7 +74,7 @@ evaluateOptions: {repeat: 0}
 		"suite.yaml:15:10: HTTP endpoints", "suite.yaml:16:5: `openia:gpt-5` is no provider", "suite.yaml:17:5: `id` is missing", "suite.yaml:19:10: attacks",
 		"suite.yaml:20:13: extensions are code", "suite.yaml:21:18: filters of your own", "suite.yaml:22:1: a suite has no key `defaultTests`: did you mean `defaultTest`?",
 		"suite.yaml:24:5: Python code", "suite.yaml:25:5: tests are not fetched", "suite.yaml:26:15: JavaScript files", "suite.yaml:26:34: the variable `b` has no value",
-		"suite.yaml:27:5: a test has no key `asserts`: did you mean `assert`?", "suite.yaml:29:16: `python` is not supported: Python code", "suite.yaml:30:16: there is no assertion `contian`",
+		"suite.yaml:27:5: a test has no key `asserts`: did you mean `assert`?", "suite.yaml:29:16: `python` is not supported: Python code", "suite.yaml:30:16: there is no assertion `containz`",
 		"suite.yaml:31:35: JavaScript files", "suite.yaml:32:36: an assertion has no key `treshold`: did you mean `threshold`?", "suite.yaml:33:16: `trajectory:tool-used` is not supported",
 		"suite.yaml:34:9: the assert-set is empty", "suite.yaml:35:31: the template is wrong", "suite.yaml:35:54: scripts in files", "suite.yaml:36:9: `type` is missing",
 		"suite.yaml:37:30: `transformVars`", "suite.yaml:37:50: `storeOutputAs`", "suite.yaml:38:29: scoring functions", "suite.yaml:39:11: `every night` is no time table",
@@ -136,6 +136,7 @@ func TestHostile(t *testing.T) {
 		"providers in files":  {map[string]string{"suite.yaml": "prompts: [x]\nproviders: [file://p.yaml]\n", "p.yaml": "[file://p.yaml]"}, "names no further files"},
 		"infinity":            {map[string]string{"suite.yaml": head + "metadata: {a: .inf}\n"}, "is no number that can be used"},
 		"conversation":        {map[string]string{"suite.yaml": "providers: [echo]\nprompts: ['{{ _conversation[0] }}']\n"}, "cells do not see each other"},
+		"a key":               {map[string]string{"suite.yaml": "prompts: [p]\nproviders: [{id: echo, config: {apiKey: sk-1}}]\n"}, "suite.yaml:2:41: a suite holds no keys"},
 		"an unknown prompt":   {map[string]string{"suite.yaml": head + "tests: [{prompts: [other]}]\n"}, "suite.yaml:3:1: the test asks for the prompt `other`"},
 		"an unknown provider": {map[string]string{"suite.yaml": head + "tests: [{providers: [other]}]\n"}, "asks for the provider `other`"},
 	} {

@@ -1,6 +1,8 @@
 package suite
 
 import (
+	"strings"
+
 	"github.com/tenuto-dev/tenuto/activities/internal/nunjucks"
 	"github.com/tenuto-dev/tenuto/activities/suite/internal/tree"
 )
@@ -84,6 +86,9 @@ func (l *loader) env(v *tree.Value) {
 	l.data(&l.suite.Env)(v)
 	for i, f := range l.suite.Env {
 		l.suite.Env[i].Value = nunjucks.Text(f.Value)
+		if strings.HasSuffix(f.Name, "_KEY") || strings.HasSuffix(f.Name, "_TOKEN") || strings.HasSuffix(f.Name, "_SECRET") {
+			l.warn(v, "`%s` in `env` is seen by templates only: the worker reads the keys of providers from its own environment", clip(f.Name))
+		}
 	}
 }
 

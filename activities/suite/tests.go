@@ -16,7 +16,7 @@ func (l *loader) defaultTest(v *tree.Value) {
 			l.at(v, "`defaultTest` is a mapping, or file:// and where it is")
 			return
 		}
-		if v = l.document(l.path(v, v.Text), v); v == nil {
+		if v = l.document(l.path(v.Text), v); v == nil {
 			return
 		}
 	}
@@ -187,8 +187,12 @@ func under(c, from Case) Case {
 		c.Threshold = from.Threshold
 	}
 	for _, pair := range []struct{ own, given *string }{
-		{&c.Graders.Provider, &from.Graders.Provider}, {&c.Graders.RubricPrompt, &from.Graders.RubricPrompt},
-		{&c.Description, &from.Description}, {&c.Prefix, &from.Prefix}, {&c.Suffix, &from.Suffix}, {&c.Transform, &from.Transform},
+		{&c.Graders.Provider, &from.Graders.Provider},
+		{&c.Graders.RubricPrompt, &from.Graders.RubricPrompt},
+		{&c.Description, &from.Description},
+		{&c.Prefix, &from.Prefix},
+		{&c.Suffix, &from.Suffix},
+		{&c.Transform, &from.Transform},
 	} {
 		if *pair.own == "" {
 			*pair.own = *pair.given
@@ -216,7 +220,7 @@ func under(c, from Case) Case {
 	return c
 }
 
-func (c Case) noDefaults() bool {
+func (c *Case) noDefaults() bool {
 	value, _ := c.Config.Get("disableDefaultAsserts")
 	return value == true
 }

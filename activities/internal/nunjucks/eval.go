@@ -107,7 +107,7 @@ func (r *rendering) member(e *memberExpr) (any, error) {
 // member looks up a field, an element or a length; what does not exist is undefined.
 func member(target, key any) any {
 	name := Text(key)
-	length := 0
+	var length int
 	switch target := target.(type) {
 	case Object:
 		if value, ok := target.Get(name); ok {
@@ -260,7 +260,8 @@ func (r *rendering) call(e *callExpr) (any, error) {
 }
 
 func (r *rendering) numbers(at int, args []any) (any, error) {
-	from, to, by := 0.0, 0.0, 1.0
+	var from, to float64
+	by := 1.0
 	switch len(args) {
 	case 1:
 		to = number(args[0])
@@ -344,7 +345,7 @@ func method(target any, name string, args []any) (value any, known bool) {
 		return strings.HasSuffix(text, arg), true
 	case "split":
 		var parts []any
-		for _, part := range strings.Split(text, arg) {
+		for part := range strings.SplitSeq(text, arg) {
 			parts = append(parts, part)
 		}
 		return parts, len(args) == 1

@@ -20,14 +20,14 @@ func (c *filterCall) text(i int, otherwise string) string {
 	return Text(c.args[i])
 }
 
-// count reads a number of characters or elements.
-func (c *filterCall) count(i int, otherwise, most int) (int, error) {
-	if c.args[i] == undefined {
+// count reads the first argument, a number of characters or elements.
+func (c *filterCall) count(otherwise, most int) (int, error) {
+	if c.args[0] == undefined {
 		return otherwise, nil
 	}
-	f := number(c.args[i])
+	f := number(c.args[0])
 	if f != f || f < 0 || f > float64(most) {
-		return 0, c.r.fault(c.at, "a number from 0 to %d is expected here, not `%s`", most, clip(Text(c.args[i])))
+		return 0, c.r.fault(c.at, "a number from 0 to %d is expected here, not `%s`", most, clip(Text(c.args[0])))
 	}
 	return int(f), nil
 }

@@ -49,7 +49,7 @@ func reverse(_ *filterCall, v any) (any, error) {
 }
 
 func batch(c *filterCall, v any) (any, error) {
-	size, err := c.count(0, 1, maxSteps)
+	size, err := c.count(1, maxSteps)
 	if err != nil {
 		return nil, err
 	}
@@ -69,7 +69,7 @@ func batch(c *filterCall, v any) (any, error) {
 
 // slice cuts a list into as many lists as are asked for.
 func slice(c *filterCall, v any) (any, error) {
-	n, err := c.count(0, 1, maxSteps)
+	n, err := c.count(1, maxSteps)
 	if err != nil {
 		return nil, err
 	}

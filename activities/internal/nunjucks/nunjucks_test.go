@@ -22,7 +22,8 @@ var vars = nunjucks.Object{
 	{"config", `{"tone":"formal","z":1,"a":[1,2]}`},
 	{"user", nunjucks.Object{{"name", "Ada"}, {"tags", []any{"x", "y"}}}},
 	{"people", []any{
-		nunjucks.Object{{"name", "Bo"}, {"age", 9.0}, {"team", "red"}}, nunjucks.Object{{"name", "Al"}, {"age", 7.0}, {"team", "blue"}},
+		nunjucks.Object{{"name", "Bo"}, {"age", 9.0}, {"team", "red"}},
+		nunjucks.Object{{"name", "Al"}, {"age", 7.0}, {"team", "blue"}},
 		nunjucks.Object{{"name", "Cy"}, {"age", 8.0}, {"team", "red"}},
 	}},
 }

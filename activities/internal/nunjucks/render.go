@@ -1,6 +1,7 @@
 package nunjucks
 
 import (
+	"slices"
 	"strings"
 )
 
@@ -96,9 +97,9 @@ func (r *rendering) capture(body []node) (string, error) {
 
 // assign sets a name where it exists, else in the innermost scope.
 func (r *rendering) assign(name string, value any) {
-	for i := len(r.scopes) - 1; i >= 0; i-- {
-		if _, ok := r.scopes[i][name]; ok {
-			r.scopes[i][name] = value
+	for _, scope := range slices.Backward(r.scopes) {
+		if _, ok := scope[name]; ok {
+			scope[name] = value
 			return
 		}
 	}
@@ -106,8 +107,8 @@ func (r *rendering) assign(name string, value any) {
 }
 
 func (r *rendering) lookup(name string) any {
-	for i := len(r.scopes) - 1; i >= 0; i-- {
-		if value, ok := r.scopes[i][name]; ok {
+	for _, scope := range slices.Backward(r.scopes) {
+		if value, ok := scope[name]; ok {
 			return value
 		}
 	}
@@ -172,8 +173,13 @@ func (r *rendering) loop(n *forTag) error {
 // iteration puts the names of one turn of a loop into its scope.
 func (r *rendering) iteration(n *forTag, i, length int, item any) {
 	scope := map[string]any{"loop": Object{
-		{"index", float64(i + 1)}, {"index0", float64(i)}, {"revindex", float64(length - i)}, {"revindex0", float64(length - i - 1)},
-		{"first", i == 0}, {"last", i == length-1}, {"length", float64(length)},
+		{"index", float64(i + 1)},
+		{"index0", float64(i)},
+		{"revindex", float64(length - i)},
+		{"revindex0", float64(length - i - 1)},
+		{"first", i == 0},
+		{"last", i == length-1},
+		{"length", float64(length)},
 	}}
 	if len(n.names) == 1 {
 		scope[n.names[0]] = item

@@ -39,7 +39,7 @@ func pretty(text, pad string) string {
 
 func center(c *filterCall, v any) (any, error) {
 	text := Text(v)
-	width, err := c.count(0, 80, MaxOutput)
+	width, err := c.count(80, MaxOutput)
 	if err != nil {
 		return nil, err
 	}
@@ -56,12 +56,12 @@ func center(c *filterCall, v any) (any, error) {
 
 func indent(c *filterCall, v any) (any, error) {
 	text := Text(v)
-	width, err := c.count(0, 4, 10_000)
+	width, err := c.count(4, 10_000)
 	if err != nil || text == "" {
 		return text, err
 	}
 	pad := strings.Repeat(" ", width)
-	if truthy(c.args[1]) && c.args[1] != undefined {
+	if truthy(c.args[1]) {
 		text = pad + text
 	}
 	return c.replace(text, "\n", "\n"+pad, -1)
@@ -69,12 +69,12 @@ func indent(c *filterCall, v any) (any, error) {
 
 func truncate(c *filterCall, v any) (any, error) {
 	runes := []rune(Text(v))
-	n, err := c.count(0, 255, MaxOutput)
+	n, err := c.count(255, MaxOutput)
 	if err != nil || len(runes) <= n {
 		return string(runes), err
 	}
 	cut := string(runes[:n])
-	if i := strings.LastIndex(cut, " "); i > 0 && !(truthy(c.args[1]) && c.args[1] != undefined) {
+	if i := strings.LastIndex(cut, " "); i > 0 && !truthy(c.args[1]) {
 		cut = cut[:i]
 	}
 	return cut + c.text(2, "..."), nil
@@ -141,7 +141,7 @@ func leading(text, signs string) float64 {
 }
 
 func round(c *filterCall, v any) (any, error) {
-	precision, err := c.count(0, 0, 15)
+	precision, err := c.count(0, 15)
 	if err != nil {
 		return nil, err
 	}

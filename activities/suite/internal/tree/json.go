@@ -21,10 +21,7 @@ func JSON(file, text string, line int) (*Value, []schemas.Problem) {
 		}
 		err = errors.New("there is something after the value")
 	}
-	at := int(r.decoder.InputOffset())
-	if fault, ok := errors.AsType[*json.SyntaxError](err); ok {
-		at = max(int(fault.Offset)-1, 0)
-	}
+	at := r.next()
 	message := strings.TrimPrefix(err.Error(), "json: ")
 	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
 		at, message = len(text), "it ends too early"
