@@ -68,7 +68,7 @@ func (l *loader) options(v *tree.Value, c *Case) {
 	g := &c.Graders
 	known := keys{
 		"prefix": l.text(&c.Prefix), "suffix": l.text(&c.Suffix), "transform": l.script(&c.Transform), "postprocess": l.script(&c.Transform),
-		"provider": l.grader(&g.Provider), "rubricPrompt": l.rubric(&g.RubricPrompt), "disableVarExpansion": l.flag(&c.Whole),
+		"provider": l.grader(&g.Provider), "rubricPrompt": l.rubric(&g.RubricPrompt), "disableVarExpansion": l.flag(&c.Whole), "disableDefaultAsserts": l.flag(&c.alone),
 		"factuality":             l.data(&g.Factuality),
 		"transformVars":          l.refuse("`transformVars` would run code before the prompt is made: write the variables as they are needed"),
 		"storeOutputAs":          l.refuse("`storeOutputAs` lets tests see each other, and cells are apart: make it a chain of several steps"),

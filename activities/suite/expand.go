@@ -30,7 +30,7 @@ type pair struct {
 	prompt   int
 }
 
-// pairs are the providers and prompts of a case, in the order of the suite.
+// pairs are the providers and prompts of a case, in the order of the suite. A provider with prompts of its own is no matter of prompts.
 func (s *Suite) pairs(c *Case) []pair {
 	providers := s.Providers
 	if c.Provider != nil {

@@ -137,6 +137,7 @@ func TestHostile(t *testing.T) {
 		"infinity":            {map[string]string{"suite.yaml": head + "metadata: {a: .inf}\n"}, "is no number that can be used"},
 		"conversation":        {map[string]string{"suite.yaml": "providers: [echo]\nprompts: ['{{ _conversation[0] }}']\n"}, "cells do not see each other"},
 		"a key":               {map[string]string{"suite.yaml": "prompts: [p]\nproviders: [{id: echo, config: {apiKey: sk-1}}]\n"}, "suite.yaml:2:41: a suite holds no keys"},
+		"never run":           {map[string]string{"suite.yaml": "prompts: [{raw: p, label: a}, {raw: q, label: b}]\nproviders: [{id: echo, prompts: [a]}]\ntests: [{prompts: [b]}]\n"}, "nothing runs the test"},
 		"an unknown prompt":   {map[string]string{"suite.yaml": head + "tests: [{prompts: [other]}]\n"}, "suite.yaml:3:1: the test asks for the prompt `other`"},
 		"an unknown provider": {map[string]string{"suite.yaml": head + "tests: [{providers: [other]}]\n"}, "asks for the provider `other`"},
 	} {

@@ -120,8 +120,14 @@ func (l *loader) names(v *tree.Value) {
 			}
 		}
 	}
-	for _, c := range l.suite.Cases {
+	for i := range l.suite.Cases {
+		c := &l.suite.Cases[i]
 		at := &tree.Value{File: c.File, Line: c.Line, Column: 1}
+		if len(l.suite.pairs(c)) == 0 && len(c.Prompts)+len(c.Providers) == 0 {
+			l.at(at, "no provider runs the test, because none is given a prompt: look at the `prompts` of the providers")
+		} else if len(l.suite.pairs(c)) == 0 {
+			l.at(at, "nothing runs the test: no provider that it names is given a prompt that it names")
+		}
 		for _, name := range c.Prompts {
 			if !l.anyPrompt(name) {
 				l.at(at, "the test asks for the prompt `%s`, which there is not: use its label or id", clip(name))

@@ -1,8 +1,11 @@
 // Package suite reads eval suites in promptfoo's YAML format, checks them, and expands them into cells.
 //
 // The format is that of https://www.promptfoo.dev/docs/configuration/reference. What promptfoo would run as code is refused: Python,
-// JavaScript files, exec:, scripts as providers. Inline JavaScript is kept, for assertions and transforms. Unknown keys are refused where
-// promptfoo's published JSON Schema refuses them, and taken where it takes any. Three keys are ours: schedule, policy and budget.
+// JavaScript files, exec:, scripts and HTTP endpoints as providers. Inline JavaScript is kept, for assertions and transforms of outputs.
+//
+// Unknown keys are refused where promptfoo's published JSON Schema refuses them, and taken where it takes any: vars, metadata, config,
+// options. At run time promptfoo passes them over, and a misspelt threshold then makes a suite that cannot fail. Keys that it knows and
+// that mean nothing here (outputPath, sharing, commandLineOptions and such) are warnings.
 //
 // Providers are written as
 //
@@ -12,6 +15,22 @@
 //	model:NAME                 a model or route of the project, and PROVIDER/MODEL one of the installation
 //	echo                       the prompt comes back
 //	openai:gpt-5-mini          promptfoo's spellings, kept as data: vendor, API and model
+//
+// The first three have prompts of their own: they are given a test's variables, and run it once whatever the suite's prompts are.
+//
+// Four things are ours. A test's metadata may hold id, by which policies and baselines know it, and tags; and a suite may hold
+//
+//	schedule: {cron: "0 3 * * *", timezone: Europe/Berlin, jitter: 10m, catchup: 6h}   # or the cron text alone
+//	budget: {tokens: 2000000, usd: 5}                                                   # of one run; one of them is enough
+//	policy:
+//	  required: [greets]                                  # cases of which every sample passes
+//	  thresholds: [{tag: smoke, pass_rate: 0.95}]         # or score; without tag over all cases
+//	  no_regression: {measure: score, alpha: 0.05, power: 0.8, minimum_effect: 0.02}
+//
+// Where the text of a suite leaves a choice, it is promptfoo's: a list of variables that begins with a text is one value a cell, other
+// lists are values; a text file of prompts is split at lines of three hyphens, a Markdown file is one prompt; assertions of the default
+// test come first. Unlike there, the environment of the process is not read, dates in YAML are texts, files lie in the suite's folder,
+// and a test with a provider of its own runs by that alone, once a prompt.
 package suite
 
 import (
@@ -72,6 +91,7 @@ type Case struct {
 	Whole       bool      // lists of variables are values
 	File        string
 	Line        int
+	alone       bool // without the assertions of the default test
 }
 
 // Grading is what options say of model-graded assertions.

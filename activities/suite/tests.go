@@ -172,7 +172,11 @@ func (l *loader) add(c Case, v *tree.Value) {
 		}
 		return
 	}
-	c = under(c, l.defaults)
+	defaults := l.defaults
+	if c.alone {
+		defaults.Assertions = nil
+	}
+	c = under(c, defaults)
 	c.Assertions = graded(c.Assertions, c.Graders)
 	l.suite.Cases = append(l.suite.Cases, c)
 }
@@ -180,9 +184,7 @@ func (l *loader) add(c Case, v *tree.Value) {
 // under is a test over what it inherits: its own keys win, assertions come after those that it inherits.
 func under(c, from Case) Case {
 	c.Vars, c.Config, c.Metadata = over(c.Vars, from.Vars), over(c.Config, from.Config), over(c.Metadata, from.Metadata)
-	if !c.noDefaults() {
-		c.Assertions = append(slices.Clone(from.Assertions), c.Assertions...)
-	}
+	c.Assertions = append(slices.Clone(from.Assertions), c.Assertions...)
 	if c.Threshold == nil {
 		c.Threshold = from.Threshold
 	}
@@ -216,13 +218,8 @@ func under(c, from Case) Case {
 	if c.Output == nil {
 		c.Output = from.Output
 	}
-	c.Whole = c.Whole || from.Whole
+	c.Whole, c.alone = c.Whole || from.Whole, c.alone || from.alone
 	return c
-}
-
-func (c *Case) noDefaults() bool {
-	value, _ := c.Config.Get("disableDefaultAsserts")
-	return value == true
 }
 
 // over is an object with the fields of another that it does not have. Inherited fields come first, as promptfoo spreads them.

@@ -81,7 +81,7 @@ var filters = map[string]filter{
 	"select":      {[]string{"test", "value"}, selected(true)},
 	"selectattr":  {[]string{"attr"}, selectedAttr(true)},
 	"slice":       {[]string{"slices", "fill"}, slice},
-	"sort":        {[]string{"reverse", "case_sensitive", "attr"}, sorted},
+	"sort":        {[]string{"reverse", "case_sensitive", "attribute"}, sorted},
 	"string":      {nil, textual(func(s string) string { return s })},
 	"sum":         {[]string{"attr", "start"}, sum},
 	"title":       {nil, textual(title)},
@@ -203,7 +203,7 @@ func attribute(v any, path string) any {
 }
 
 func orDefault(c *filterCall, v any) (any, error) {
-	if v == undefined || v == nil && !truthy(c.args[1]) || truthy(c.args[1]) && !truthy(v) {
+	if v == undefined || truthy(c.args[1]) && !truthy(v) {
 		return c.args[0], nil
 	}
 	return v, nil

@@ -2,7 +2,8 @@
 //
 // The language is that of https://mozilla.github.io/nunjucks/templating.html with autoescape off, as eval suites use it: output,
 // filters, tests, inline conditions, if, for, set, filter, macro, raw and comments. There is no include, import, extends or block,
-// no regular expression, no call of what the data holds, and no filter that draws by chance. Lists and objects are written as JSON.
+// no regular expression, no call of what the data holds, and no filter that draws by chance. A list of texts and numbers is written with commas,
+// as there; objects, and lists that hold lists or objects, as JSON, where Nunjucks writes [object Object].
 package nunjucks
 
 import (

@@ -11,7 +11,7 @@ import (
 	"unicode/utf8"
 )
 
-var htmlEscaper = strings.NewReplacer("&", "&amp;", `"`, "&quot;", "'", "&#39;", "<", "&lt;", ">", "&gt;", "`", "&#96;")
+var htmlEscaper = strings.NewReplacer("&", "&amp;", `"`, "&quot;", "'", "&#39;", "<", "&lt;", ">", "&gt;")
 
 func capitalize(s string) string {
 	r, n := utf8.DecodeRuneInString(s)
@@ -50,8 +50,11 @@ func center(c *filterCall, v any) (any, error) {
 	if err := c.grown(len(text) + room); err != nil {
 		return nil, err
 	}
-	left := room/2 - room%2
-	return strings.Repeat(" ", max(left, 0)) + text + strings.Repeat(" ", room/2), nil
+	left, right := room/2, (room+1)/2
+	if room == 1 { // as there
+		left = 0
+	}
+	return strings.Repeat(" ", left) + text + strings.Repeat(" ", right), nil
 }
 
 func indent(c *filterCall, v any) (any, error) {
@@ -73,11 +76,15 @@ func truncate(c *filterCall, v any) (any, error) {
 	if err != nil || len(runes) <= n {
 		return string(runes), err
 	}
-	cut := string(runes[:n])
-	if i := strings.LastIndex(cut, " "); i > 0 && !truthy(c.args[1]) {
-		cut = cut[:i]
+	end := n
+	if !truthy(c.args[1]) {
+		for end = n; end > 0 && runes[end] != ' '; end-- {
+		}
+		if end == 0 {
+			end = n
+		}
 	}
-	return cut + c.text(2, "..."), nil
+	return string(runes[:end]) + c.text(2, "..."), nil
 }
 
 func urlEncode(c *filterCall, v any) (any, error) {
@@ -103,7 +110,7 @@ func absolute(_ *filterCall, v any) (any, error) { return math.Abs(number(v)), n
 
 func toFloat(c *filterCall, v any) (any, error) {
 	f := leading(Text(v), ".eE+-")
-	if math.IsNaN(f) && c.args[0] != undefined {
+	if math.IsNaN(f) {
 		return c.args[0], nil
 	}
 	return f, nil
@@ -119,7 +126,7 @@ func toInt(c *filterCall, v any) (any, error) {
 		text = ""
 	}
 	f := math.Trunc(leading(text, "+-"))
-	if math.IsNaN(f) && c.args[0] != undefined {
+	if math.IsNaN(f) {
 		return c.args[0], nil
 	}
 	return f, nil

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -155,7 +156,8 @@ func truthy(v any) bool {
 	return true
 }
 
-// Text writes a value as a tag does: nothing for what does not exist, numbers as JavaScript does, lists and objects as JSON.
+// Text writes a value as a tag does: nothing for what does not exist, numbers as JavaScript does, lists
+// and objects as the package says.
 func Text(v any) string {
 	switch v := v.(type) {
 	case nil, missing:
@@ -168,6 +170,14 @@ func Text(v any) string {
 		return numeral(v)
 	case *macro:
 		return ""
+	case []any:
+		if !slices.ContainsFunc(v, compound) {
+			parts := make([]string, len(v))
+			for i, item := range v {
+				parts[i] = Text(item)
+			}
+			return strings.Join(parts, ",")
+		}
 	}
 	data, err := marshal(v)
 	if err != nil { // these kinds always marshal
