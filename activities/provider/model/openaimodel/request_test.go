@@ -8,7 +8,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/tenuto-dev/tenuto/activities/internal/render"
+	"github.com/tenuto-dev/tenuto/activities/internal/cite"
 	"github.com/tenuto-dev/tenuto/activities/provider/model"
 	"github.com/tenuto-dev/tenuto/activities/provider/model/wiretest"
 	"github.com/tenuto-dev/tenuto/schemas"
@@ -159,7 +159,7 @@ func TestSound(t *testing.T) {
 func TestIsStrict(t *testing.T) {
 	t.Parallel()
 	for schema, want := range map[string]bool{
-		string(render.AnswerSchema()): true,
+		string(cite.AnswerSchema()): true,
 		`{"type":"object","properties":{"a":{"type":"string"}},"required":["a"],"additionalProperties":false}`:                                                true,
 		`{"type":"object","properties":{"a":{"type":"string"}},"required":["a"]}`:                                                                             false,
 		`{"type":"object","properties":{"a":{"type":"string"}},"required":[],"additionalProperties":false}`:                                                   false,
