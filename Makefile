@@ -26,7 +26,7 @@ help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 .PHONY: demo
-demo: servers tenuto tenuto-demo ## ingest the Go documentation, ask it questions and run a chain over it, on a stack of its own that leaves nothing behind
+demo: servers tenuto tenuto-demo ## ingest the Go documentation, ask it, release a chain over it and call that with OpenAI's client, on a stack of its own that leaves nothing behind
 	@$(STACK) run -- $(BIN)/tenuto-demo $(BIN)/tenuto
 
 .PHONY: up

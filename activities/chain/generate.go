@@ -8,7 +8,6 @@ import (
 
 	"github.com/tenuto-dev/tenuto/activities/internal/cite"
 	"github.com/tenuto-dev/tenuto/activities/internal/prompt"
-	"github.com/tenuto-dev/tenuto/activities/internal/render"
 	"github.com/tenuto-dev/tenuto/activities/internal/structured"
 	"github.com/tenuto-dev/tenuto/activities/provider/model"
 	"github.com/tenuto-dev/tenuto/schemas"
@@ -68,7 +67,7 @@ func (s *stepping) generate(ctx context.Context) (schemas.StepOutcome, error) {
 			return schemas.StepOutcome{}, err
 		}
 		c.Messages = append(c.Messages, model.Message{Role: model.RoleAssistant, Text: resp.Text, State: resp.State},
-			model.Message{Role: model.RoleUser, Text: render.Reask(problems)})
+			model.Message{Role: model.RoleUser, Text: structured.Reask(problems)})
 	}
 }
 
@@ -91,7 +90,7 @@ func (s *stepping) conversation(ctx context.Context) (*conversation, error) {
 		c.schema = p.OutputSchema
 	}
 	if g.Cite && c.schema == nil {
-		c.schema = render.AnswerSchema()
+		c.schema = cite.AnswerSchema()
 	}
 	if err := c.passages(ctx); err != nil {
 		return nil, err

@@ -1,16 +1,23 @@
-// Command demo shows the platform's first path on a running stack: it ingests the documents of the Go toolchain, asks questions,
-// ingests again, runs a chain of a new project, and releases it. Every step is a command that a user could type.
+// Command demo shows on a running stack what the platform is for: answers with citations over documents that are ingested once, runs that
+// leave records, and releases that services call and a team can take back. Its steps are commands that a user could type, and a program
+// that uses OpenAI's own client.
 package main
 
 import (
+	"bufio"
+	"bytes"
+	"cmp"
 	"context"
-	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"os/signal"
 	"path/filepath"
 	"strings"
+	"time"
+
+	"golang.org/x/term"
 )
 
 func main() {
@@ -20,53 +27,6 @@ func main() {
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "demo:", err)
 		os.Exit(1)
-	}
-}
-
-// scene is a part of the demo: what it shows, and the commands that show it. A file may be changed before them, as in an editor.
-type scene struct {
-	title    string
-	commands [][]string
-	edited   string // file that a line is added to
-	line     string
-}
-
-// scenes are the demo, over the folder docs. The new project's chain searches the collection docs.
-func scenes(docs string) []scene {
-	ingest := []string{"ingest", docs, "--collection", "docs"}
-	return []scene{
-		{title: "Ingest the documents that ship with Go: parse, chunk, embed, publish, prove.", commands: [][]string{ingest}},
-		{title: "Ask. The answers are quotes (the built-in model local/extractive only quotes); each citation was verified.", commands: [][]string{
-			{"ask", "What happens when you send to a closed channel?", "--collection", "docs"},
-			{"ask", "What is the value of an uninitialized pointer, slice, map or interface variable?", "--collection", "docs"},
-			{"ask", "When are deferred functions executed?", "--collection", "docs"},
-		}},
-		{title: "Ingest again: nothing changed, so nothing is embedded and nothing is written.", commands: [][]string{ingest}},
-		{title: "Begin a project, a folder with chains, prompts and models to keep in Git, and check it.", commands: [][]string{
-			{"init", "answers"},
-			{"check", "answers"},
-		}},
-		{title: "Run its chain: it finds passages, then has a model answer from them. The key becomes the name of the run.", commands: [][]string{
-			{"run", "docs-qa", "--project", "answers", "--input", "question=What does the function recover return?", "--key", "first"},
-		}},
-		{title: "Look at the run: what each step did, and what it cost.", commands: [][]string{{"runs", "show", "first"}}},
-		{title: "Release the project: each chain with all that it uses, under one hash, and run one by its label.", commands: [][]string{
-			{"release", "answers", "--label", "staging", "--message", "as it was made"},
-			{"run", "docs-qa@staging", "--input", "question=What does the function recover return?"},
-			{"label", "set", "docs-qa@production", "docs-qa@staging", "--why", "it answers well"},
-		}},
-		{
-			title: "Change a prompt. The change is on staging; what production serves stays as it is.", edited: "answers/prompts/answer.prompt", line: "Answer in one sentence.",
-			commands: [][]string{
-				{"release", "answers", "--label", "staging", "--message", "shorter answers"},
-				{"releases", "diff", "docs-qa@production", "docs-qa@staging"},
-			},
-		},
-		{title: "Promote it, and take it back: the label moves at once, and its history says who moved it and why.", commands: [][]string{
-			{"label", "set", "docs-qa@production", "docs-qa@staging"},
-			{"label", "set", "docs-qa@production", "--undo", "--why", "too short"},
-			{"label", "history", "docs-qa@production"},
-		}},
 	}
 }
 
@@ -88,47 +48,74 @@ func demo(ctx context.Context, args []string) error {
 		return err
 	}
 	defer os.RemoveAll(dir)
-	for _, s := range scenes(docs) {
-		fmt.Printf("\n== %s\n", s.title)
-		if err := s.edit(dir); err != nil {
-			return err
+	start := time.Now()
+	s := &stage{tenuto: tenuto, dir: dir, url: os.Getenv("TENUTO_URL"), out: os.Stdout, errors: os.Stderr}
+	all := scenes(docs)
+	for i, scene := range all {
+		fmt.Fprintf(s.out, "\n== %d/%d  %s\n", i+1, len(all), scene.title)
+		for _, line := range scene.why {
+			fmt.Fprintf(s.out, "   %s\n", line)
 		}
-		for _, command := range s.commands {
-			if err := run(ctx, tenuto, dir, command); err != nil {
+		for _, act := range scene.acts {
+			if err := act(ctx, s); err != nil {
 				return err
 			}
 		}
 	}
-	fmt.Printf("\nRuns can be read in the console, here at %s/console until the stack stops.\n", os.Getenv("TENUTO_URL"))
-	fmt.Print(next)
+	fmt.Fprintf(s.out, "\nThat took %s. The runs are in the console, %s/console; the last one is at %[2]s/console/runs/%s.\n",
+		time.Since(start).Round(time.Second), s.url, s.last)
+	s.hold(ctx)
+	fmt.Fprint(s.out, next)
 	return nil
 }
 
-// edit adds the scene's line to its file.
-func (s scene) edit(dir string) error {
-	if s.edited == "" {
-		return nil
-	}
-	fmt.Printf("\n$ echo %q >> %s\n", s.line, s.edited)
-	file, err := os.OpenFile(filepath.Join(dir, s.edited), os.O_APPEND|os.O_WRONLY, 0)
-	if err != nil {
-		return err
-	}
-	_, err = fmt.Fprintln(file, s.line)
-	return errors.Join(err, file.Close())
-}
-
 const next = `
-Done: the stack stops now and leaves nothing behind. To go on:
-  make up                                          keep a stack running: gateway with its console, Temporal with its UI, Weaviate, S3
+The stack stops now and leaves nothing behind. To go on:
+
+  make up                                          a stack that keeps running: gateway and console, Temporal with its UI, Weaviate, S3
   .cache/bin/tenuto ingest DIR --collection docs   your own documents
   .cache/bin/tenuto ask QUESTION --collection docs
   .cache/bin/tenuto init PROJECT                   your own chains; PROJECT/README.md says how to go on
-  OPENAI_API_KEY=... make up                       then: tenuto ask ... --model openai/MODEL   (any OpenAI-compatible server: OPENAI_BASE_URL)
+  OPENAI_API_KEY=... make up                       a real model: tenuto ask ... --model openai/MODEL
 `
 
-// run shows a command and runs it.
-func run(ctx context.Context, tenuto, dir string, args []string) error {
+// hold keeps the stack for who sits at a terminal and wants to look around.
+func (s *stage) hold(ctx context.Context) {
+	if !term.IsTerminal(int(os.Stdin.Fd())) || !term.IsTerminal(int(os.Stdout.Fd())) {
+		return
+	}
+	fmt.Fprintf(s.out, "Sign in with %s, and press Enter when you have seen enough.\n", os.Getenv("TENUTO_API_KEY"))
+	entered := make(chan struct{})
+	go func() {
+		defer close(entered)
+		_, _ = bufio.NewReader(os.Stdin).ReadString('\n') // the end of the input is as good as Enter
+	}()
+	select {
+	case <-entered:
+	case <-ctx.Done():
+	}
+}
+
+// stage is where the demo happens.
+type stage struct {
+	tenuto      string // path of the binary
+	dir         string // that commands run in
+	url         string // of the gateway
+	key         string // the API key of a service
+	last        string // id of the run that answered last, from the header X-Tenuto-Run
+	out, errors io.Writer
+}
+
+// act is one thing that happens on stage, and is shown.
+type act func(context.Context, *stage) error
+
+// run is a tenuto command.
+func run(args ...string) act {
+	return func(ctx context.Context, s *stage) error { return s.run(ctx, s.out, args) }
+}
+
+// run shows a command and runs it. Its results go to out, what it says beside them to where errors go.
+func (s *stage) run(ctx context.Context, out io.Writer, args []string) error {
 	shown := make([]string, len(args))
 	for i, arg := range args {
 		shown[i] = arg
@@ -136,10 +123,50 @@ func run(ctx context.Context, tenuto, dir string, args []string) error {
 			shown[i] = fmt.Sprintf("%q", arg)
 		}
 	}
-	fmt.Printf("\n$ tenuto %s\n", strings.Join(shown, " "))
-	cmd := exec.CommandContext(ctx, tenuto, args...) //nolint:gosec // the program's own argument names the binary to show
-	cmd.Dir, cmd.Stdout, cmd.Stderr = dir, os.Stdout, os.Stderr
-	return cmd.Run()
+	fmt.Fprintf(s.out, "\n$ tenuto %s\n", strings.Join(shown, " "))
+	cmd := exec.CommandContext(ctx, s.tenuto, args...) //nolint:gosec // the program's own argument names the binary to show
+	cmd.Dir, cmd.Stdout, cmd.Stderr = s.dir, out, s.errors
+	if err := cmd.Run(); err != nil {
+		return fmt.Errorf("tenuto %s: %w", args[0], err)
+	}
+	return nil
+}
+
+// key makes an API key for a service that may run one chain and nothing else. Chats use it.
+func key(chain string) act {
+	return func(ctx context.Context, s *stage) error {
+		var token bytes.Buffer
+		err := s.run(ctx, io.MultiWriter(s.out, &token), []string{"keys", "create", "--name", "shop", "--role", "service", "--chain", chain})
+		s.key = strings.TrimSpace(token.String())
+		return err
+	}
+}
+
+// change is a text in a file that gives way to another.
+type change struct{ old, now string }
+
+// edit changes a file, as in an editor. What says what is changed.
+func edit(file, what string, changes ...change) act {
+	return func(_ context.Context, s *stage) error {
+		fmt.Fprintf(s.out, "\n$ %s %s   # %s\n", cmp.Or(os.Getenv("EDITOR"), "vi"), file, what)
+		root, err := os.OpenRoot(s.dir)
+		if err != nil {
+			return err
+		}
+		defer root.Close()
+		data, err := root.ReadFile(file)
+		if err != nil {
+			return err
+		}
+		text := string(data)
+		for _, c := range changes {
+			if !strings.Contains(text, c.old) {
+				return fmt.Errorf("%s lacks %q, which is to be changed", file, c.old)
+			}
+			text = strings.Replace(text, c.old, c.now, 1)
+		}
+		return root.WriteFile(file, []byte(text), 0o600)
+	}
 }
 
 // docs is the folder of documents that ships with the Go toolchain.

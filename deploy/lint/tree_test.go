@@ -140,6 +140,7 @@ var imports = []file{
 	breach("deploy/e2e/openai.go", "github.com/openai/openai-go/v3", "vendor-models"),
 	allowed("deploy/e2e/clients_test.go", "github.com/openai/openai-go/v3"),
 	allowed("deploy/e2e/messages_test.go", "github.com/anthropics/anthropic-sdk-go"),
+	allowed("deploy/demo/chat.go", "github.com/openai/openai-go/v3"),
 	allowed("activities/provider/vector/weaviatevector/client.go", "github.com/weaviate/weaviate-go-client/v4"),
 	allowed("activities/provider/forge/githubforge/client.go", "github.com/google/go-github/v62/github"),
 	allowed("activities/provider/blob/s3blob/client.go", "github.com/minio/minio-go/v7"),

@@ -105,20 +105,11 @@ func pause(ctx context.Context, d time.Duration) error {
 }
 
 func (a *api) once(ctx context.Context, c call, out any) error {
-	request, err := a.newRequest(ctx, c)
+	response, err := a.send(ctx, c)
 	if err != nil {
-		return schemas.Wrap(schemas.Invalid, err, "%q is no address of a gateway; set TENUTO_URL to one such as %s", a.URL, defaultURL)
-	}
-	response, err := a.client.Do(request)
-	if err != nil {
-		return schemas.Wrap(schemas.Unavailable, err,
-			"no gateway answers at %s; start one with \"tenuto-stack up\", or set TENUTO_URL to where it runs", a.URL)
+		return err
 	}
 	defer response.Body.Close()
-	a.reached.Store(true)
-	if response.StatusCode >= http.StatusMultipleChoices {
-		return problemOf(response, a.URL)
-	}
 	if out == nil {
 		return nil
 	}
@@ -126,6 +117,25 @@ func (a *api) once(ctx context.Context, c call, out any) error {
 		return schemas.Wrap(schemas.Unavailable, err, "the answer of %s broke off or is none of a Tenuto gateway", a.URL)
 	}
 	return nil
+}
+
+// send makes the call and returns an answer whose body is to be read and closed.
+func (a *api) send(ctx context.Context, c call) (*http.Response, error) {
+	request, err := a.newRequest(ctx, c)
+	if err != nil {
+		return nil, schemas.Wrap(schemas.Invalid, err, "%q is no address of a gateway; set TENUTO_URL to one such as %s", a.URL, defaultURL)
+	}
+	response, err := a.client.Do(request)
+	if err != nil {
+		return nil, schemas.Wrap(schemas.Unavailable, err,
+			"no gateway answers at %s; start one with \"tenuto-stack up\", or set TENUTO_URL to where it runs", a.URL)
+	}
+	a.reached.Store(true)
+	if response.StatusCode >= http.StatusMultipleChoices {
+		defer response.Body.Close()
+		return nil, problemOf(response, a.URL)
+	}
+	return response, nil
 }
 
 func (a *api) newRequest(ctx context.Context, c call) (*http.Request, error) {

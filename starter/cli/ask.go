@@ -55,7 +55,11 @@ func writeAnswer(w io.Writer, answer rest.Answered) {
 	if len(answer.Citations) > 0 {
 		fmt.Fprintln(w)
 	}
-	for _, citation := range answer.Citations {
+	writeCitations(w, answer.Citations)
+}
+
+func writeCitations(w io.Writer, citations []schemas.Citation) {
+	for _, citation := range citations {
 		place := citation.Document
 		if citation.Section != "" {
 			place += " > " + citation.Section

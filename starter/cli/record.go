@@ -10,6 +10,7 @@ import (
 
 	"github.com/tenuto-dev/tenuto/activities/provider/model"
 	"github.com/tenuto-dev/tenuto/schemas"
+	"github.com/tenuto-dev/tenuto/starter/gateway/records"
 )
 
 // itemsShown is how many items of a map are shown unless all are asked for; those that failed always are.
@@ -40,7 +41,7 @@ func writeRecord(w io.Writer, e schemas.Exchange, full bool) {
 	}
 	p := treePrinter{w: w, full: full, kept: e.Retries > 0}
 	p.text("input      ", string(e.Input))
-	for _, node := range treeOf(e.Steps).below {
+	for _, node := range records.Tree(e.Steps).Below {
 		p.node(node, "")
 	}
 	if len(e.Output) > 0 {
@@ -72,26 +73,26 @@ func (p treePrinter) text(label, text string) {
 	}
 }
 
-func (p treePrinter) node(n *treeNode, indent string) {
-	fmt.Fprintln(p.w, indent+n.name+p.state(n))
+func (p treePrinter) node(n *records.Node, indent string) {
+	fmt.Fprintln(p.w, indent+n.Name+p.state(n))
 	indent += "  "
-	if n.step != nil {
-		for _, d := range n.step.Details {
+	if n.Step != nil {
+		for _, d := range n.Step.Details {
 			p.detail(d, indent)
 		}
-		if n.step.Failure != nil {
-			fmt.Fprintf(p.w, "%sfailed: %s: %s\n", indent, n.step.Failure.Code, n.step.Failure.Message)
+		if n.Step.Failure != nil {
+			fmt.Fprintf(p.w, "%sfailed: %s: %s\n", indent, n.Step.Failure.Code, n.Step.Failure.Message)
 		}
-		if len(n.step.Chosen) > 0 {
-			fmt.Fprintf(p.w, "%schose %s\n", indent, strings.Join(n.step.Chosen, ", "))
+		if len(n.Step.Chosen) > 0 {
+			fmt.Fprintf(p.w, "%schose %s\n", indent, strings.Join(n.Step.Chosen, ", "))
 		}
 	}
 	hidden, items := 0, 0
-	for _, c := range n.below {
-		if c.item {
+	for _, c := range n.Below {
+		if c.Item {
 			items++
 		}
-		if items > itemsShown && !p.full && !c.failed() {
+		if items > itemsShown && !p.full && !c.Broken {
 			hidden++
 			continue
 		}
@@ -100,27 +101,26 @@ func (p treePrinter) node(n *treeNode, indent string) {
 	if hidden > 0 {
 		fmt.Fprintf(p.w, "%sand %d more; --full shows all\n", indent, hidden)
 	}
-	if p.full && n.step != nil && len(n.step.Output) > 0 {
-		p.text(indent+"output ", string(n.step.Output))
+	if p.full && n.Step != nil && len(n.Step.Output) > 0 {
+		p.text(indent+"output ", string(n.Step.Output))
 	}
 }
 
 // state is what stands behind a step's name: its kind, and how long it took or why it did not.
-func (p treePrinter) state(n *treeNode) string {
-	from, to := n.span()
+func (p treePrinter) state(n *records.Node) string {
 	switch {
-	case n.step == nil && from == 0:
+	case n.Step == nil && n.From == 0:
 		return ""
-	case n.step == nil:
-		return "  " + took(to-from)
-	case n.step.Skipped:
-		return fmt.Sprintf(" (%s)  skipped", n.step.Kind)
-	case from == 0 && p.kept && n.step.Failure == nil:
-		return fmt.Sprintf(" (%s)  done before", n.step.Kind)
-	case from == 0:
-		return fmt.Sprintf(" (%s)", n.step.Kind)
+	case n.Step == nil:
+		return "  " + took(n.To-n.From)
+	case n.Step.Skipped:
+		return fmt.Sprintf(" (%s)  skipped", n.Step.Kind)
+	case n.From == 0 && p.kept && n.Step.Failure == nil:
+		return fmt.Sprintf(" (%s)  done before", n.Step.Kind)
+	case n.From == 0:
+		return fmt.Sprintf(" (%s)", n.Step.Kind)
 	}
-	return fmt.Sprintf(" (%s)  %s", n.step.Kind, took(to-from))
+	return fmt.Sprintf(" (%s)  %s", n.Step.Kind, took(n.To-n.From))
 }
 
 func (p treePrinter) detail(d schemas.StepDetail, indent string) {

@@ -24,7 +24,8 @@ type runCommand struct {
 	Release   string            `placeholder:"HASH" help:"Run this release of the chain: its hash, or the beginning of it."`
 	Input     []string          `sep:"none" placeholder:"K=V" help:"One value of the chain's input; V is text, and K:=V takes JSON. May be repeated."`
 	InputJSON string            `name:"input-json" placeholder:"JSON|@FILE" help:"The whole input: a JSON object, or @ and the name of a file that holds one; @- is stdin. --input adds to it."`
-	Detach    bool              `help:"Do not wait: print the run's id as soon as the run is accepted."`
+	Stream    bool              `xor:"wait" help:"Print the answer while it comes in."`
+	Detach    bool              `xor:"wait" help:"Do not wait: print the run's id as soon as the run is accepted."`
 	Batch     bool              `help:"Nobody waits for it: its model calls go behind those that somebody waits for."`
 	Execution schemas.Execution `default:"" enum:",auto,workflow,lane" placeholder:"HOW" help:"How the run is carried out: auto, workflow or lane (default: as the chain says)."`
 	Metadata  map[string]string `placeholder:"K=V" help:"Short texts that are kept with the run of a release."`
@@ -36,6 +37,9 @@ func (runCommand) Help() string {
 	return `Without a label or release the folder is checked, and the chain with all that it uses is sent along; problems are listed as tenuto check does. ` +
 		`The output goes to stdout: the text of {"text"}, an answer with its citations, anything else as JSON; --json prints {"run_id", "status", ` +
 		`"output", "usage", "cost"}. The run's id and what it cost go to stderr.
+
+With --stream the text of the answer goes to stdout while it comes in, and its citations to stderr; --json prints each event as a line, {"event", "id", ` +
+		`"data"}, of which the last is done or error. A connection that breaks is made again and goes on where it was.
 
 Values: --input question='why?' is the text why?; --input count:=3 and --input list:='["a","b"]' are JSON.`
 }
@@ -64,8 +68,8 @@ func (c runCommand) Run(s *session) error {
 	if err != nil {
 		return err
 	}
-	return s.carryOut("/api/v1/runs", c.Key, rest.NewRun{
-		Bundle: bundle, Input: input, Execution: c.Execution, Batch: c.Batch, Detach: c.Detach,
+	return c.carryOut(s, "/api/v1/runs", rest.NewRun{
+		Bundle: bundle, Input: input, Execution: c.Execution, Batch: c.Batch, Detach: c.Detach, Stream: c.Stream,
 	})
 }
 
@@ -85,8 +89,11 @@ func (c runCommand) released(s *session) error {
 		return err
 	}
 	request := rest.NewChainRun{Input: input, Label: label, Metadata: c.Metadata, Mode: "wait"}
-	if c.Detach {
+	switch {
+	case c.Detach:
 		request.Mode = "detach"
+	case c.Stream:
+		request.Mode = "stream"
 	}
 	if c.Release != "" {
 		var found rest.ReleaseContent
@@ -95,7 +102,15 @@ func (c runCommand) released(s *session) error {
 		}
 		request.Release = found.Hash
 	}
-	return s.carryOut("/api/v1/chains/"+url.PathEscape(chain)+"/runs", c.Key, request)
+	return c.carryOut(s, "/api/v1/chains/"+url.PathEscape(chain)+"/runs", request)
+}
+
+// carryOut posts what starts the run, and prints what comes of it: at its end, or while it comes in.
+func (c runCommand) carryOut(s *session, path string, in any) error {
+	if c.Stream {
+		return s.stream(path, c.Key, in)
+	}
+	return s.carryOut(path, c.Key, in)
 }
 
 // known adds the chains that there are to the news that one is missing.

@@ -13,6 +13,7 @@ import (
 
 type runsCommand struct {
 	List   listRuns  `cmd:"" help:"List runs that ended, the latest day first; those of a release or label with the ones under way."`
+	Follow followRun `cmd:"" help:"Show the answer of a run while it comes in, from its beginning, and the result; of one that ended what it answered."`
 	Show   showRun   `cmd:"" help:"Show a run as a tree: its steps, model calls, tokens and cost; of a running one how far it is and what it waits for."`
 	Cancel cancelRun `cmd:"" help:"Cancel a run; what it has paid for stays recorded."`
 	Retry  retryRun  `cmd:"" help:"Continue a run that ended, under another id, with what was done before reused."`

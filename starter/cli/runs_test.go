@@ -5,7 +5,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -111,23 +110,8 @@ func TestInterruptSaysHowARunStands(t *testing.T) {
 func TestInputFromStdin(t *testing.T) {
 	t.Parallel()
 	s := gatewaytest.Start(t, nil)
-	dir := t.TempDir()
-	for name, text := range map[string]string{
-		"tenuto.yaml":      "name: test\n",
-		"models.yaml":      "providers: {local: {driver: local}}\nmodels: {extractive: {provider: local}}\n",
-		"prompts/p.prompt": "---\ninput:\n  schema:\n    text: string\n---\n{{text}}\n",
-		"chains/say.yaml":  "input: {text: string, n?: integer}\nsteps:\n  - id: say\n    generate: {prompt: p, model: extractive, with: {text: input.text}}\n",
-	} {
-		path := filepath.Join(dir, name)
-		if err := os.MkdirAll(filepath.Dir(path), 0o750); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
 	var stdout, stderr bytes.Buffer
-	args := []string{"run", "say", "--project", dir, "--input-json", "@-", "--input", "n:=3"}
+	args := []string{"run", "say", "--project", echo(t), "--input-json", "@-", "--input", "n:=3"}
 	if code := cli.Run(t.Context(), args, environment(s), strings.NewReader(`{"text":"hello"}`), &stdout, &stderr); code != 0 || stdout.String() != "hello\n" {
 		t.Errorf("exit status %d: %q, %s", code, &stdout, &stderr)
 	}

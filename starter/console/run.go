@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/tenuto-dev/tenuto/schemas"
+	"github.com/tenuto-dev/tenuto/starter/gateway/records"
 	"github.com/tenuto-dev/tenuto/starter/gateway/rest"
 )
 
@@ -150,21 +151,21 @@ func (c *Console) record(ctx context.Context, view *runView, run rest.Run, q url
 
 // draw makes the waterfall, of the part of the run that is asked for.
 func (v *runView) draw(e schemas.Exchange, q url.Values, page *texts) {
-	root := treeOf(e.Steps)
+	root := records.Tree(e.Steps)
 	w := &waterfall{
-		begin: float64(e.StartMS), length: max(float64(e.TookMS), root.to-float64(e.StartMS)), kept: e.Retries > 0,
+		begin: float64(e.StartMS), length: max(float64(e.TookMS), root.To-float64(e.StartMS)), kept: e.Retries > 0,
 		link: func(path string, from int) string {
 			return runURL(e.RunID, e.StartMS) + "&" + url.Values{"within": {path}, "from": {strconv.Itoa(from)}}.Encode() + "#steps"
 		},
 	}
 	part, items, from := root, itemsShown, 0
 	if within := q.Get("within"); within != "" {
-		if found := root.at(within); found != nil {
+		if found := root.At(within); found != nil {
 			part, items = found, itemsMore
 			from, _ = strconv.Atoi(q.Get("from"))
 			v.Within, v.Whole = within, runURL(e.RunID, e.StartMS)
-			if found.from > 0 {
-				w.begin, w.length = found.from, found.to-found.from
+			if found.From > 0 {
+				w.begin, w.length = found.From, found.To-found.From
 			}
 		}
 	}

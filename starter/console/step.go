@@ -8,6 +8,7 @@ import (
 
 	"github.com/tenuto-dev/tenuto/activities/provider/model"
 	"github.com/tenuto-dev/tenuto/schemas"
+	"github.com/tenuto-dev/tenuto/starter/gateway/records"
 )
 
 // stepView is what a step did.
@@ -60,11 +61,11 @@ type messageView struct {
 
 const hitsShown = 12
 
-func (p *texts) step(n *node) stepView {
-	s := n.step
-	part := "steps/" + strconv.Itoa(n.index)
+func (p *texts) step(n *records.Node) stepView {
+	s := n.Step
+	part := "steps/" + strconv.Itoa(n.Index)
 	view := stepView{
-		Anchor: "step-" + strconv.Itoa(n.index), Path: s.Path, Name: s.ID, Kind: string(s.Kind), State: "done", Chosen: strings.Join(s.Chosen, ", "),
+		Anchor: "step-" + strconv.Itoa(n.Index), Path: s.Path, Name: s.ID, Kind: string(s.Kind), State: "done", Chosen: strings.Join(s.Chosen, ", "),
 	}
 	switch {
 	case s.Failure != nil:

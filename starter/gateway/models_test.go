@@ -145,8 +145,8 @@ func compact(t *testing.T, body []byte) string {
 func TestKeysOfTheModelRoutes(t *testing.T) {
 	t.Parallel()
 	server := modeltest.NewServer(t, modeltest.Options{})
-	clock := &clockwork{now: time.Now()}
-	s := gatewaytest.Start(t, func(d *gateway.Deps) { over(t, server)(d); d.Now = clock.read })
+	at := &clock{now: time.Now()}
+	s := gatewaytest.Start(t, func(d *gateway.Deps) { over(t, server)(d); d.Now = at.Now })
 	root := admin(t, s)
 	service, created := newKey(t, root, rest.NewKey{Roles: []schemas.Role{schemas.RoleService}})
 	reviewer, _ := newKey(t, root, rest.NewKey{Roles: []schemas.Role{schemas.RoleReviewer}})
@@ -160,7 +160,7 @@ func TestKeysOfTheModelRoutes(t *testing.T) {
 	expired.send("POST", "/v1/chat/completions", chatBody).want(t, 200, nil)
 
 	root.send("DELETE", "/api/v1/keys/"+created.ID, nil).want(t, 200, nil)
-	clock.add(2 * time.Hour)
+	at.advance(2 * time.Hour)
 	for name, c := range map[string]caller{
 		"revoked": service, "expired": expired, "wrong": {t, s.URL, "tnt_x"}, "none": {t, s.URL, ""},
 		"made up": {t, s.URL, "tnt_aaaaaaaaaaaa_" + strings.Repeat("0", 64)},
@@ -185,23 +185,6 @@ func TestKeysOfTheModelRoutes(t *testing.T) {
 	if n := server.Stats().Chats; n != 2 {
 		t.Errorf("%d calls were made", n)
 	}
-}
-
-type clockwork struct {
-	mu  sync.Mutex
-	now time.Time
-}
-
-func (c *clockwork) read() time.Time {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.now
-}
-
-func (c *clockwork) add(d time.Duration) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.now = c.now.Add(d)
 }
 
 func TestModelsAreListed(t *testing.T) {

@@ -20,6 +20,7 @@ import (
 
 type newRunInput struct {
 	IdempotencyKey string `header:"Idempotency-Key" doc:"Becomes the run's id; the same key with the same request has the same result, and it is paid for once."`
+	Last           string `header:"Last-Event-ID" doc:"Of a stream with an idempotency key: id of the last event that came; what was shown then is not shown again."`
 	Body           rest.NewRun
 }
 
@@ -70,7 +71,7 @@ func (g *Gateway) runRoutes() {
 		OperationID: "run-chain", Method: http.MethodPost, Path: "/api/v1/runs", MaxBodyBytes: maxBundle + maxInput + 4096,
 		Summary: "Run a chain that is sent along, for development", Tags: []string{"chains"},
 		Errors: append(slices.Clone(began), http.StatusRequestEntityTooLarge), Metadata: map[string]any{refuses: true},
-		Responses: g.accepted(),
+		Responses: g.repliesWith(g.accepted()),
 	}, operators, g.newRun)
 	route(g, huma.Operation{
 		OperationID: "list-runs", Method: http.MethodGet, Path: "/api/v1/runs", Summary: "List runs that ended, the latest day first", Tags: []string{"chains"},
@@ -94,7 +95,7 @@ func (g *Gateway) runRoutes() {
 	}, operators, g.decideRun)
 }
 
-func (g *Gateway) newRun(ctx context.Context, in *newRunInput) (*runResultOutput, error) {
+func (g *Gateway) newRun(ctx context.Context, in *newRunInput) (*reply, error) {
 	if err := maySend(ctx); err != nil {
 		return nil, err
 	}
@@ -111,14 +112,22 @@ func (g *Gateway) newRun(ctx context.Context, in *newRunInput) (*runResultOutput
 	if err := wire.CheckInput(in.Body.Bundle, input); err != nil {
 		return nil, err
 	}
-	done, err := g.carryOut(ctx, start{
+	s := start{
 		tenant: caller(ctx).Tenant, key: in.IdempotencyKey, bundle: in.Body.Bundle, input: input,
 		execution: in.Body.Execution, batch: in.Body.Batch, detached: in.Body.Detach,
-	})
+	}
+	if in.Body.Stream {
+		return g.streamedAlong(ctx, s, in.Last)
+	}
+	done, err := g.carryOut(ctx, s)
 	if err != nil {
 		return nil, err
 	}
-	return g.result(ctx, done)
+	out, err := g.result(ctx, done)
+	if err != nil {
+		return nil, err
+	}
+	return inJSON(out.Status, out.Body), nil
 }
 
 func (g *Gateway) result(ctx context.Context, done finished) (*runResultOutput, error) {

@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -65,6 +66,29 @@ func (g *Gateway) streamed(asked askedRun, ready readyRun, last string) (*reply,
 	about := rest.RunResult{RunID: ready.request.RunID, Status: rest.RunRunning, Release: ready.request.Release, Label: asked.name.Label}
 	return g.events(t, about, ready, func(ctx context.Context) (finished, error) {
 		return g.underway.carry(ctx, g, ready)
+	}), nil
+}
+
+// streamedAlong answers with the events of a run whose chain is sent along, which this request starts, or joins. One without a key is claimed,
+// too, so that its stream can be gone on with.
+//
+//nolint:contextcheck,nolintlint // see inEvents
+func (g *Gateway) streamedAlong(ctx context.Context, s start, last string) (*reply, error) {
+	if s.detached {
+		return nil, schemas.Errorf(schemas.Invalid, "a run is detached or streamed, and not both")
+	}
+	t := &telling{}
+	if err := t.position(last); err != nil {
+		return nil, err
+	}
+	s.key = cmp.Or(s.key, newID())
+	request, err := g.request(ctx, s)
+	if err != nil {
+		return nil, err
+	}
+	about := rest.RunResult{RunID: request.RunID, Status: rest.RunRunning}
+	return g.events(t, about, readyRun{request: request}, func(ctx context.Context) (finished, error) {
+		return g.carry(ctx, request, way{lane: g.laned(s, request), claimed: true})
 	}), nil
 }
 

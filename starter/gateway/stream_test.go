@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/tenuto-dev/tenuto/schemas"
+	"github.com/tenuto-dev/tenuto/starter/gateway"
 	"github.com/tenuto-dev/tenuto/starter/gateway/gatewaytest"
 )
 
@@ -86,5 +87,38 @@ func TestStreamsThatCannotBe(t *testing.T) {
 	got := c.send("POST", byProduction, ask)
 	if names, text, _ := heard(got.body); strings.Join(names, " ") != "run error" || text != "" || !strings.Contains(string(got.body), `"code":"refused"`) {
 		t.Errorf("%s", got.body)
+	}
+}
+
+func TestStreamsOfRunsThatAreSentAlong(t *testing.T) {
+	t.Parallel()
+	for name, change := range map[string]func(*gateway.Deps){"lane": laned, "workflow": nil} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := gatewaytest.Start(t, change)
+			c := admin(t, s)
+			run := hello()
+			run.Stream = true
+			got := c.send("POST", "/api/v1/runs", run, "Idempotency-Key", "mine")
+			names, text, last := heard(got.body)
+			if strings.Join(names, " ") != "run delta done" || text != "hello" || !strings.Contains(string(got.body), `"run_id":"mine"`) {
+				t.Fatalf("status %d: %s", got.status, got.body)
+			}
+			again := c.send("POST", "/api/v1/runs", run, "Idempotency-Key", "mine", "Last-Event-ID", last)
+			if names, more, _ := heard(again.body); strings.Join(names, " ") != "run done" || more != "" {
+				t.Errorf("asked again: %s", again.body)
+			}
+			if names, text, _ := heard(c.send("GET", "/api/v1/runs/mine/events", nil).body); strings.Join(names, " ") != "run delta done" || text != "hello" {
+				t.Errorf("followed: %v %q", names, text)
+			}
+			if made := s.Work.Made("first"); made != 1 {
+				t.Errorf("carried out %d times", made)
+			}
+			if names, _, _ := heard(c.send("POST", "/api/v1/runs", run).body); strings.Join(names, " ") != "run delta done" {
+				t.Errorf("without a key: %v", names)
+			}
+			run.Detach = true
+			c.send("POST", "/api/v1/runs", run).wantProblem(t, 400, schemas.Invalid, "not both")
+		})
 	}
 }

@@ -1,4 +1,4 @@
-// Package cite checks the citations of a model's answer against the passages that the model was given.
+// Package cite has the form of an answer with citations, and checks those against the passages that the model was given.
 package cite
 
 import (

@@ -6,6 +6,7 @@
 package model
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -129,6 +130,18 @@ type Limits struct {
 	Dimensions        int     // of a vector when the request names none
 	HybridAlpha       float64 // weight of this embedder's vector in hybrid search, 0 to 1
 	Free              bool    // a call costs nothing and always answers the same, so a record of it would be of no use
+}
+
+// Or returns the limits that an installation knows, and those of known where it knows none. Free is not its to say.
+func (l Limits) Or(known Limits) Limits {
+	return Limits{
+		MaxInputs:         cmp.Or(l.MaxInputs, known.MaxInputs),
+		MaxInputTokens:    cmp.Or(l.MaxInputTokens, known.MaxInputTokens),
+		MaxTokensPerInput: cmp.Or(l.MaxTokensPerInput, known.MaxTokensPerInput),
+		Dimensions:        cmp.Or(l.Dimensions, known.Dimensions),
+		HybridAlpha:       cmp.Or(l.HybridAlpha, known.HybridAlpha),
+		Free:              known.Free,
+	}
 }
 
 // Driver translates for one kind of server. It keeps no record, does not retry and is safe for concurrent use. Provider checks

@@ -16,7 +16,7 @@ func Mount(mux *http.ServeMux, r *relay.Relay, authorize relay.Authorize) {
 		w.Header().Set("Request-Id", w.Header().Get("X-Request-Id")) // where the clients look for it
 		key, err := authorize(bearer(request))
 		if err != nil {
-			relay.Fail(w, keyFailure(err))
+			relay.Fail(w, failure(err).WithoutKey())
 			return
 		}
 		r.Serve(w, request, messages{}, key)

@@ -1,14 +1,9 @@
 package anthropic
 
 import (
-	"bytes"
-	"cmp"
 	"errors"
-	"math"
 	"net/http"
-	"strconv"
 
-	"github.com/tenuto-dev/tenuto/activities/provider/model"
 	"github.com/tenuto-dev/tenuto/schemas"
 	"github.com/tenuto-dev/tenuto/starter/gateway/relay"
 )
@@ -46,31 +41,7 @@ func failure(err error) relay.Failure {
 	case errors.Is(err, relay.ErrTooLarge):
 		f = form{http.StatusRequestEntityTooLarge, "request_too_large"}
 	}
-	out := relay.Failure{Status: f.status, Header: http.Header{}, Body: encode(map[string]any{
+	return relay.FailureOf(err, f.status, encode(map[string]any{
 		"type": "error", "error": map[string]string{"type": f.kind, "message": schemas.SafeMessage(err)},
-	})}
-	if report, ok := errors.AsType[*model.ReportedError](err); ok && bytes.HasPrefix(bytes.TrimSpace(report.Body), []byte("{")) {
-		out.Body = report.Body
-		if report.Status >= http.StatusBadRequest {
-			out.Status = report.Status
-		}
-	}
-	coded, ok := errors.AsType[*schemas.Error](err)
-	if ok && (coded.RetryAfter > 0 || coded.Code == schemas.RateLimited) {
-		out.Header.Set("Retry-After", strconv.Itoa(cmp.Or(int(math.Ceil(coded.RetryAfter.Seconds())), 1)))
-	}
-	if code := schemas.CodeOf(err); !code.Retryable() && (code != schemas.Conflict || coded.RetryAfter == 0) {
-		out.Header.Set("X-Should-Retry", "false") // the official clients repeat 409 and 5xx unless they are told not to
-	}
-	out.Event = append(append([]byte("event: error\ndata: "), bytes.ReplaceAll(out.Body, []byte("\n"), nil)...), "\n\n"...)
-	return out
-}
-
-// keyFailure is the failure of a request without a valid key.
-func keyFailure(err error) relay.Failure {
-	out := failure(err)
-	if out.Status == http.StatusUnauthorized {
-		out.Header.Set("WWW-Authenticate", `Bearer realm="tenuto"`)
-	}
-	return out
+	}), "event: error\n")
 }

@@ -105,18 +105,7 @@ func (w *writer) whole(request model.Request) relay.Translated {
 // stream answers piece by piece (platform.claude.com/docs/en/build-with-claude/streaming).
 func (w *writer) stream(request model.Request) relay.Translated {
 	return func(ctx context.Context, backend relay.Backend, each func(model.Piece) error) (model.Response, error) {
-		ctx, cancel := context.WithCancelCause(ctx)
-		defer cancel(nil)
-		resp, err := backend.Generate(ctx, request, func(d model.Delta) {
-			if ctx.Err() == nil {
-				if err := w.text(each, d.Text); err != nil {
-					cancel(err)
-				}
-			}
-		})
-		if cause := context.Cause(ctx); cause != nil {
-			return resp, cause
-		}
+		resp, err := relay.Stream(ctx, backend, request, func(d model.Delta) error { return w.text(each, d.Text) })
 		if err != nil {
 			return resp, err
 		}

@@ -119,18 +119,7 @@ func wireCalls(calls []model.ToolCall, numbered bool) []toolCall {
 // stream answers piece by piece.
 func (w *writer) stream(request model.Request) relay.Translated {
 	return func(ctx context.Context, backend relay.Backend, each func(model.Piece) error) (model.Response, error) {
-		ctx, cancel := context.WithCancelCause(ctx)
-		defer cancel(nil)
-		resp, err := backend.Generate(ctx, request, func(d model.Delta) {
-			if ctx.Err() == nil {
-				if err := w.delta(each, said{Content: &d.Text}); err != nil {
-					cancel(err)
-				}
-			}
-		})
-		if cause := context.Cause(ctx); cause != nil {
-			return resp, cause
-		}
+		resp, err := relay.Stream(ctx, backend, request, func(d model.Delta) error { return w.delta(each, said{Content: &d.Text}) })
 		if err != nil {
 			return resp, err
 		}

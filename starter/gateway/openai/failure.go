@@ -1,12 +1,8 @@
 package openai
 
 import (
-	"bytes"
-	"cmp"
 	"errors"
-	"math"
 	"net/http"
-	"strconv"
 
 	"github.com/tenuto-dev/tenuto/activities/provider/model"
 	"github.com/tenuto-dev/tenuto/schemas"
@@ -85,35 +81,5 @@ func failure(err error) relay.Failure {
 	if field, ok := errors.AsType[*relay.FieldError](err); ok {
 		p.Param, p.Code = field.Field, field.Code
 	}
-	out := relay.Failure{Status: f.status, Header: http.Header{}, Body: p.encode()}
-	if report, ok := errors.AsType[*model.ReportedError](err); ok && bytes.HasPrefix(bytes.TrimSpace(report.Body), []byte("{")) {
-		out.Body = report.Body
-		if report.Status >= http.StatusBadRequest {
-			out.Status = report.Status
-		}
-	}
-	if coded, ok := errors.AsType[*schemas.Error](err); ok && (coded.RetryAfter > 0 || coded.Code == schemas.RateLimited) {
-		out.Header.Set("Retry-After", strconv.Itoa(cmp.Or(int(math.Ceil(coded.RetryAfter.Seconds())), 1)))
-	}
-	if !mayRepeat(err) {
-		out.Header.Set("X-Should-Retry", "false") // the official clients repeat 409 and 429 unless they are told not to
-	}
-	out.Event = append(append([]byte("data: "), bytes.ReplaceAll(out.Body, []byte("\n"), nil)...), "\n\n"...)
-	return out
-}
-
-// mayRepeat reports whether the same request may succeed later.
-func mayRepeat(err error) bool {
-	code := schemas.CodeOf(err)
-	coded, ok := errors.AsType[*schemas.Error](err)
-	return code.Retryable() || code == schemas.Conflict && ok && coded.RetryAfter > 0
-}
-
-// keyFailure is the failure of a request without a valid key.
-func keyFailure(err error) relay.Failure {
-	out := failure(err)
-	if out.Status == http.StatusUnauthorized {
-		out.Header.Set("WWW-Authenticate", `Bearer realm="tenuto"`)
-	}
-	return out
+	return relay.FailureOf(err, f.status, p.encode(), "")
 }

@@ -31,7 +31,7 @@ func (h *handler) serve(p relay.Protocol) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		key, err := h.authorize(r)
 		if err != nil {
-			relay.Fail(w, keyFailure(err))
+			relay.Fail(w, failure(err).WithoutKey())
 			return
 		}
 		h.relay.Serve(w, r, p, key)
@@ -57,7 +57,7 @@ func list(name string) listed {
 func (h *handler) models(w http.ResponseWriter, r *http.Request) {
 	key, err := h.authorize(r)
 	if err != nil {
-		relay.Fail(w, keyFailure(err))
+		relay.Fail(w, failure(err).WithoutKey())
 		return
 	}
 	names, err := h.relay.Names(r.Context(), key)
@@ -75,7 +75,7 @@ func (h *handler) models(w http.ResponseWriter, r *http.Request) {
 func (h *handler) model(w http.ResponseWriter, r *http.Request) {
 	key, err := h.authorize(r)
 	if err != nil {
-		relay.Fail(w, keyFailure(err))
+		relay.Fail(w, failure(err).WithoutKey())
 		return
 	}
 	name := r.PathValue("id")

@@ -1,4 +1,5 @@
-// Package records finds the records of runs in the store and in the journals, a page at a time, however many there are.
+// Package records finds the records of runs in the store and in the journals, a page at a time, however many there are, and arranges
+// their steps as trees.
 package records
 
 import (

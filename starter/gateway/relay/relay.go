@@ -68,6 +68,23 @@ type About struct {
 // Translated makes a translated call and gives the pieces of its answer, in the vendor's form, to each, as model.Forwarder does.
 type Translated func(ctx context.Context, backend Backend, each func(model.Piece) error) (model.Response, error)
 
+// Stream generates an answer and gives its pieces to tell as they come. What tell fails with ends the call.
+func Stream(ctx context.Context, backend Backend, request model.Request, tell func(model.Delta) error) (model.Response, error) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	resp, err := backend.Generate(ctx, request, func(d model.Delta) {
+		if ctx.Err() == nil {
+			if err := tell(d); err != nil {
+				cancel(err)
+			}
+		}
+	})
+	if cause := context.Cause(ctx); cause != nil {
+		return resp, cause
+	}
+	return resp, err
+}
+
 // Backend answers translated requests: a model of a provider, or a chain.
 type Backend interface {
 	Generate(ctx context.Context, request model.Request, emit model.Emit) (model.Response, error)

@@ -285,6 +285,7 @@ type NewRun struct {
 	Execution schemas.Execution `json:"execution,omitempty" enum:"auto,workflow,lane" doc:"How the run is carried out; the chain's own choice if absent."`
 	Batch     bool              `json:"batch,omitempty" doc:"Nobody waits: its model calls go behind those that somebody waits for."`
 	Detach    bool              `json:"detach,omitempty" doc:"Answer as soon as the run is accepted."`
+	Stream    bool              `json:"stream,omitempty" doc:"Answer with server-sent events: the chain's answer while it comes in, and the result."`
 }
 
 // RunResult is a run and, once it ended, its result.

@@ -9,7 +9,7 @@ import (
 	"net/http/httptest"
 	"testing"
 
-	"github.com/tenuto-dev/tenuto/activities/internal/render"
+	"github.com/tenuto-dev/tenuto/activities/internal/cite"
 	"github.com/tenuto-dev/tenuto/activities/provider/model"
 	"github.com/tenuto-dev/tenuto/activities/provider/model/modeltest"
 	"github.com/tenuto-dev/tenuto/schemas"
@@ -40,7 +40,7 @@ func serve(w http.ResponseWriter, r *http.Request) {
 	out := reply{ID: "msg_" + schemas.Hash(fmt.Append(nil, request))[:20], Model: in.Model, StopReason: "end_turn"}
 	if len(request.Schema) > 0 {
 		out.StopReason = "tool_use"
-		out.Content = append(out.Content, block{Type: toolBlock, ID: "toolu_1", Name: render.AnswerSchemaName, Input: json.RawMessage(answer.Text)})
+		out.Content = append(out.Content, block{Type: toolBlock, ID: "toolu_1", Name: cite.AnswerSchemaName, Input: json.RawMessage(answer.Text)})
 	} else if answer.Text != "" {
 		out.Content = append(out.Content, block{Type: textBlock, Text: answer.Text})
 	}
@@ -81,7 +81,7 @@ func understood(in call) model.Request {
 		}
 	}
 	for _, t := range in.Tools {
-		if t.Name == render.AnswerSchemaName {
+		if t.Name == cite.AnswerSchemaName {
 			request.Schema = t.Schema
 			continue
 		}

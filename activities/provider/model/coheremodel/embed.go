@@ -1,7 +1,6 @@
 package coheremodel
 
 import (
-	"cmp"
 	"context"
 	"strings"
 
@@ -56,11 +55,5 @@ func (d *Driver) Limits(name string) (model.Limits, error) {
 	case strings.HasSuffix(name, "-v3.0"):
 		known.Dimensions = 1024
 	}
-	return model.Limits{
-		MaxInputs:         cmp.Or(d.limits.MaxInputs, known.MaxInputs),
-		MaxInputTokens:    cmp.Or(d.limits.MaxInputTokens, known.MaxInputTokens),
-		MaxTokensPerInput: cmp.Or(d.limits.MaxTokensPerInput, known.MaxTokensPerInput),
-		Dimensions:        cmp.Or(d.limits.Dimensions, known.Dimensions),
-		HybridAlpha:       cmp.Or(d.limits.HybridAlpha, known.HybridAlpha),
-	}, nil
+	return d.limits.Or(known), nil
 }

@@ -1,7 +1,6 @@
 package geminimodel
 
 import (
-	"cmp"
 	"context"
 	"strings"
 
@@ -57,11 +56,5 @@ func (d *Driver) Limits(name string) (model.Limits, error) {
 	case "gemini-embedding-2", "gemini-embedding-2-preview":
 		known.Dimensions, known.MaxTokensPerInput = 3072, 8192
 	}
-	return model.Limits{
-		MaxInputs:         cmp.Or(d.limits.MaxInputs, known.MaxInputs),
-		MaxInputTokens:    cmp.Or(d.limits.MaxInputTokens, known.MaxInputTokens),
-		MaxTokensPerInput: cmp.Or(d.limits.MaxTokensPerInput, known.MaxTokensPerInput),
-		Dimensions:        cmp.Or(d.limits.Dimensions, known.Dimensions),
-		HybridAlpha:       cmp.Or(d.limits.HybridAlpha, known.HybridAlpha),
-	}, nil
+	return d.limits.Or(known), nil
 }

@@ -10,7 +10,7 @@ import (
 	"unicode"
 
 	"github.com/tenuto-dev/tenuto/activities/internal/cite"
-	"github.com/tenuto-dev/tenuto/activities/internal/render"
+	"github.com/tenuto-dev/tenuto/activities/internal/prompt"
 )
 
 // How a sentence is scored. Coverage is the share of the question's terms that a sentence holds, weighted by rarity; it lies
@@ -55,7 +55,7 @@ func (s sentence) cited() string {
 }
 
 // extract chooses the sentences that answer question, in the order of the passages; none when nothing fits.
-func extract(question string, passages []render.Passage) []sentence {
+func extract(question string, passages []prompt.Passage) []sentence {
 	q := ask(question)
 	candidates := sentences(passages)
 	q.weigh(candidates)
@@ -89,7 +89,7 @@ func choose(q query, fitting []sentence) []sentence {
 var listMark = regexp.MustCompile(`^\s*(?:[-*+•]\s+|>\s*|\d{1,3}[.)]\s+)+`)
 
 // sentences lists the candidates of all passages. Code is left out; headings and short lines are there for their neighbours.
-func sentences(passages []render.Passage) []sentence {
+func sentences(passages []prompt.Passage) []sentence {
 	var all []sentence
 	for rank, p := range passages {
 		heading := cite.Terms(p.Title + " " + p.Section)

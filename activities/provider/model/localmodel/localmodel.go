@@ -9,9 +9,9 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/tenuto-dev/tenuto/activities/internal/cite"
 	"github.com/tenuto-dev/tenuto/activities/internal/lexical"
 	"github.com/tenuto-dev/tenuto/activities/internal/prompt"
-	"github.com/tenuto-dev/tenuto/activities/internal/render"
 	"github.com/tenuto-dev/tenuto/activities/provider/model"
 	"github.com/tenuto-dev/tenuto/schemas"
 )
@@ -19,7 +19,7 @@ import (
 // The models.
 const (
 	Lexical    = "lexical"    // embedder
-	Extractive = "extractive" // generator; reads prompts of package render only
+	Extractive = "extractive" // generator; reads questions over passages that package prompt has fenced
 )
 
 // maxInputs bounds one embedding call, so that a call stays short enough to be cancelled and repeated.
@@ -67,8 +67,8 @@ func (d Driver) Embed(ctx context.Context, request model.EmbedRequest) (model.Em
 	return resp, nil
 }
 
-// Generate serves extractive: one to three sentences of the passages, each with the number of its passage, or render.NoAnswer.
-// With a schema the answer is the JSON that render.AnswerSchema describes. Usage counts words. Codes: not_found; invalid for a
+// Generate serves extractive: one to three sentences of the passages, each with the number of its passage, or cite.NoAnswer.
+// With a schema the answer is the JSON that cite.AnswerSchema describes. Usage counts words. Codes: not_found; invalid for a
 // prompt without a question over passages. It answers at once, so emit gets the text in one piece.
 func (d Driver) Generate(ctx context.Context, request model.Request, emit model.Emit) (model.Response, error) {
 	if err := ctx.Err(); err != nil {
@@ -77,13 +77,11 @@ func (d Driver) Generate(ctx context.Context, request model.Request, emit model.
 	if request.Model != Extractive {
 		return model.Response{}, schemas.Errorf(schemas.NotFound, "the local generator is called %q; there is no %q", Extractive, request.Model)
 	}
-	messages := make([]render.Message, len(request.Messages))
 	usage := schemas.Usage{}
-	for i, m := range request.Messages {
-		messages[i] = render.Message{Role: m.Role, Text: m.Text}
+	for _, m := range request.Messages {
 		usage.InputTokens += countWords(m.Text)
 	}
-	question, passages, ok := read(messages)
+	question, passages, ok := read(request.Messages)
 	if !ok {
 		return model.Response{}, schemas.Errorf(schemas.Invalid,
 			"local/extractive only answers questions over passages; name a language model for other prompts")
@@ -100,18 +98,13 @@ func (d Driver) Generate(ctx context.Context, request model.Request, emit model.
 	return model.Response{Text: text, Model: Extractive, Finish: finish, Usage: usage}, nil
 }
 
-// read finds question and passages: in a prompt of package render, or in one whose template fences its passages.
-func read(messages []render.Message) (question string, passages []render.Passage, ok bool) {
-	if question, passages, ok = render.Parse(messages); ok {
-		return question, passages, true
-	}
+// read finds question and passages in the user's last message: what stands behind "Question:" there, or all but the passages.
+func read(messages []model.Message) (question string, passages []prompt.Passage, ok bool) {
 	for _, m := range slices.Backward(messages) {
 		if m.Role != model.RoleUser {
 			continue
 		}
-		for _, p := range prompt.ReadPassages(m.Text) {
-			passages = append(passages, render.Passage{N: p.N, Document: p.Document, Section: p.Section, Title: p.Title, Text: p.Text})
-		}
+		passages = prompt.ReadPassages(m.Text)
 		question = prompt.Unfenced(m.Text)
 		_, after, asks := strings.Cut(question, "Question:")
 		if asks {
@@ -141,7 +134,7 @@ type citation struct {
 
 // write joins the sentences, each followed by the number of its passage.
 func write(chosen []sentence, asJSON bool) (string, error) {
-	answer := render.NoAnswer
+	answer := cite.NoAnswer
 	citations := []citation{}
 	if len(chosen) > 0 {
 		parts := make([]string, len(chosen))

@@ -13,7 +13,7 @@ import (
 	"testing"
 
 	"github.com/tenuto-dev/tenuto/activities/internal/cite"
-	"github.com/tenuto-dev/tenuto/activities/internal/render"
+	"github.com/tenuto-dev/tenuto/activities/internal/prompt"
 )
 
 // specQuestions are asked of the Go specification; the answer must hold the words.
@@ -105,7 +105,7 @@ var (
 )
 
 // specPassages cuts the specification of this toolchain at its headings, and long sections at paragraphs.
-func specPassages(t testing.TB) []render.Passage {
+func specPassages(t testing.TB) []prompt.Passage {
 	t.Helper()
 	root, err := exec.CommandContext(t.Context(), "go", "env", "GOROOT").Output()
 	if err != nil {
@@ -116,7 +116,7 @@ func specPassages(t testing.TB) []render.Passage {
 		t.Skip("this Go installation comes without its specification:", err)
 	}
 	text := string(data)
-	var passages []render.Passage
+	var passages []prompt.Passage
 	heads := headingPattern.FindAllStringSubmatchIndex(text, -1)
 	for i, head := range heads {
 		end := len(text)
@@ -125,7 +125,7 @@ func specPassages(t testing.TB) []render.Passage {
 		}
 		section := html.UnescapeString(tagPattern.ReplaceAllString(text[head[4]:head[5]], ""))
 		for _, part := range pieces(plain(text[head[1]:end])) {
-			passages = append(passages, render.Passage{Document: "go_spec.html", Title: "The Go Programming Language Specification", Section: section, Text: part})
+			passages = append(passages, prompt.Passage{Document: "go_spec.html", Title: "The Go Programming Language Specification", Section: section, Text: part})
 		}
 	}
 	return passages
@@ -155,13 +155,13 @@ func pieces(text string) []string {
 
 // ranking is BM25 (k1 1.2, b 0.75) over passages, as the index ranks them.
 type ranking struct {
-	passages []render.Passage
+	passages []prompt.Passage
 	counts   []map[string]float64 // by term; the length under the empty one
 	df       map[string]float64
 	mean     float64
 }
 
-func rank(passages []render.Passage) *ranking {
+func rank(passages []prompt.Passage) *ranking {
 	r := &ranking{passages: passages, df: map[string]float64{}}
 	for _, p := range passages {
 		counts := map[string]float64{}
@@ -179,9 +179,9 @@ func rank(passages []render.Passage) *ranking {
 }
 
 // best returns the eight best passages for question, numbered.
-func (r *ranking) best(question string) []render.Passage {
+func (r *ranking) best(question string) []prompt.Passage {
 	type scored struct {
-		render.Passage
+		prompt.Passage
 		score float64
 	}
 	all := make([]scored, len(r.passages))
@@ -194,7 +194,7 @@ func (r *ranking) best(question string) []render.Passage {
 		}
 	}
 	slices.SortStableFunc(all, func(a, b scored) int { return cmp.Compare(b.score, a.score) })
-	best := make([]render.Passage, 8)
+	best := make([]prompt.Passage, 8)
 	for i := range best {
 		best[i] = all[i].Passage
 		best[i].N = i + 1

@@ -13,7 +13,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/tenuto-dev/tenuto/activities/internal/render"
+	"github.com/tenuto-dev/tenuto/activities/internal/cite"
+	"github.com/tenuto-dev/tenuto/activities/internal/prompt"
 	"github.com/tenuto-dev/tenuto/activities/provider/model"
 	"github.com/tenuto-dev/tenuto/schemas"
 )
@@ -52,19 +53,22 @@ func Run(t *testing.T, target Target) {
 	}
 }
 
-var passages = []render.Passage{
+var passages = []prompt.Passage{
 	{N: 1, Document: "bees.md", Title: "Bees", Section: "Winter", Text: "Bees cluster around the queen in winter. They shiver to keep her warm."},
 	{N: 2, Document: "bees.md", Title: "Bees", Section: "Honey", Text: "A hive of honey bees stores about thirty kilograms of honey. Moisture ruins it."},
 }
 
+// instructions are what a real model needs to pass.
+const instructions = `Answer from the passages only, and put the number of the passage behind each statement, in brackets: [1].
+Where JSON is asked for, also quote the words of the passage that support the statement, copied exactly.`
+
 const question = "How much honey do honey bees store in a hive?"
 
 func askRequest(target Target) model.Request {
-	request := model.Request{Model: target.Generator, MaxTokens: 400}
-	for _, m := range render.Ask(question, passages) {
-		request.Messages = append(request.Messages, model.Message{Role: m.Role, Text: m.Text})
-	}
-	return request
+	return model.Request{Model: target.Generator, MaxTokens: 400, Messages: []model.Message{
+		{Role: model.RoleSystem, Text: instructions},
+		{Role: model.RoleUser, Text: prompt.Fence(passages) + "\nQuestion: " + question},
+	}}
 }
 
 func embedsInOrder(t *testing.T, target Target) {
@@ -128,7 +132,7 @@ func answersText(t *testing.T, target Target) {
 
 func answersJSON(t *testing.T, target Target) {
 	request := askRequest(target)
-	request.Schema, request.SchemaName = render.AnswerSchema(), render.AnswerSchemaName
+	request.Schema, request.SchemaName = cite.AnswerSchema(), cite.AnswerSchemaName
 	resp, err := target.Driver.Generate(t.Context(), request, nil)
 	if err != nil {
 		t.Fatal(err)

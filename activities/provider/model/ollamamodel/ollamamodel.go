@@ -54,13 +54,7 @@ func New(o Options) (*Driver, error) {
 
 // Limits supposes modest bounds and leaves Dimensions open; the server does not tell without a call.
 func (d *Driver) Limits(string) (model.Limits, error) {
-	return model.Limits{
-		MaxInputs:         cmp.Or(d.limits.MaxInputs, 64),
-		MaxInputTokens:    cmp.Or(d.limits.MaxInputTokens, 65536),
-		MaxTokensPerInput: d.limits.MaxTokensPerInput,
-		Dimensions:        d.limits.Dimensions,
-		HybridAlpha:       cmp.Or(d.limits.HybridAlpha, 0.5),
-	}, nil
+	return d.limits.Or(model.Limits{MaxInputs: 64, MaxInputTokens: 65536, HybridAlpha: 0.5}), nil
 }
 
 // Generate makes one chat call. The server has no tool choice: none sends no tools, a name sends that tool alone, and a response without

@@ -9,8 +9,6 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 
@@ -19,6 +17,7 @@ import (
 	"github.com/tenuto-dev/tenuto/activities/provider/model"
 	"github.com/tenuto-dev/tenuto/activities/provider/model/modeltest"
 	"github.com/tenuto-dev/tenuto/activities/provider/model/transport"
+	"github.com/tenuto-dev/tenuto/activities/provider/model/wiretest"
 	"github.com/tenuto-dev/tenuto/schemas"
 )
 
@@ -143,23 +142,7 @@ func play(t *testing.T, c *canned) *Driver {
 // material reads the answer in a file of the test material. The test skips where there is none.
 func material(t *testing.T, name string) []byte {
 	t.Helper()
-	root := cmp.Or(os.Getenv("TENUTO_TESTDATA"), filepath.Join("..", "..", "..", "..", "..", "shared", "data"))
-	data, err := os.ReadFile(filepath.Join(root, "wire", "ollama", name))
-	if errors.Is(err, os.ErrNotExist) {
-		t.Skipf("no recorded traffic under %s; set TENUTO_TESTDATA", root)
-	}
-	var rec struct {
-		Interactions []struct {
-			Response struct {
-				Body json.RawMessage
-				Text string `json:"body_text"`
-			}
-		}
-	}
-	if err := cmp.Or(err, json.Unmarshal(data, &rec)); err != nil {
-		t.Fatal(err)
-	}
-	response := rec.Interactions[0].Response
+	response := wiretest.Load(t, "ollama/"+name).Interactions[0].Response
 	if response.Text != "" {
 		return []byte(response.Text)
 	}

@@ -55,7 +55,7 @@ func TestForwardedStreams(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			d, p := play(t, s.response, Chat)
-			data := s.response.bytes()
+			data := s.response.Bytes()
 			for _, at := range []int{0, 1, len(data) / 3, len(data) - 3} {
 				p.split = func(data []byte) io.Reader {
 					return io.MultiReader(bytes.NewReader(data[:at]), bytes.NewReader(data[at:]))
@@ -88,7 +88,7 @@ func TestForwardedStreamsThatAreCut(t *testing.T) {
 			continue
 		}
 		d, p := play(t, s.response, Chat)
-		data := s.response.bytes()
+		data := s.response.Bytes()
 		for at := 0; at < len(data); at += 1 + len(data)/50 {
 			p.split = func(data []byte) io.Reader { return bytes.NewReader(data[:at]) }
 			out, _, got, err := forwarded(t, d, model.ChatCompletions, "m", `{"stream":true,"stream_options":{"include_usage":true}}`)

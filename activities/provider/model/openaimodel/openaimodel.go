@@ -95,13 +95,7 @@ func (d *Driver) Limits(name string) (model.Limits, error) {
 	}[name]; ok {
 		limits = model.Limits{MaxInputs: 2048, MaxInputTokens: 300_000, MaxTokensPerInput: 8191, Dimensions: dimensions, HybridAlpha: 0.5}
 	}
-	return model.Limits{
-		MaxInputs:         cmp.Or(d.limits.MaxInputs, limits.MaxInputs),
-		MaxInputTokens:    cmp.Or(d.limits.MaxInputTokens, limits.MaxInputTokens),
-		MaxTokensPerInput: cmp.Or(d.limits.MaxTokensPerInput, limits.MaxTokensPerInput),
-		Dimensions:        cmp.Or(d.limits.Dimensions, limits.Dimensions),
-		HybridAlpha:       cmp.Or(d.limits.HybridAlpha, limits.HybridAlpha),
-	}, nil
+	return d.limits.Or(limits), nil
 }
 
 // responsesOnly are OpenAI's models that its list of models (platform.openai.com/docs/models) offers under /v1/responses only.

@@ -8,8 +8,9 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/tenuto-dev/tenuto/activities/internal/render"
+	"github.com/tenuto-dev/tenuto/activities/internal/cite"
 	"github.com/tenuto-dev/tenuto/activities/provider/model"
+	"github.com/tenuto-dev/tenuto/activities/provider/model/wiretest"
 	"github.com/tenuto-dev/tenuto/schemas"
 )
 
@@ -36,7 +37,7 @@ func rich() model.Request {
 // body returns what the driver sends for request.
 func body(t *testing.T, o Options, request model.Request, emit model.Emit) any {
 	t.Helper()
-	p := &player{response: recorded{Status: 200, Headers: map[string]string{"content-type": "application/json"}, Body: json.RawMessage(`{"status":"completed","choices":[{"message":{"content":"x"}}]}`)}}
+	p := &player{response: wiretest.Whole(200, `{"status":"completed","choices":[{"message":{"content":"x"}}]}`)}
 	o.Client = &http.Client{Transport: p}
 	if _, err := connect(t, o).Generate(t.Context(), request, emit); err != nil {
 		t.Fatal(err)
@@ -138,7 +139,7 @@ func TestWhatTheAPIsCannotDo(t *testing.T) {
 		"media of a tool, too":     {Responses, tool},
 		"stop without a way to it": {Responses, stop},
 	} {
-		d, p := play(t, recorded{Status: 200}, test.api)
+		d, p := play(t, wiretest.Response{Status: 200}, test.api)
 		if _, err := d.Generate(t.Context(), test.request, nil); schemas.CodeOf(err) != schemas.Invalid || p.sent != nil {
 			t.Errorf("%s: %v", name, err)
 		}
@@ -158,7 +159,7 @@ func TestSound(t *testing.T) {
 func TestIsStrict(t *testing.T) {
 	t.Parallel()
 	for schema, want := range map[string]bool{
-		string(render.AnswerSchema()): true,
+		string(cite.AnswerSchema()): true,
 		`{"type":"object","properties":{"a":{"type":"string"}},"required":["a"],"additionalProperties":false}`:                                                true,
 		`{"type":"object","properties":{"a":{"type":"string"}},"required":["a"]}`:                                                                             false,
 		`{"type":"object","properties":{"a":{"type":"string"}},"required":[],"additionalProperties":false}`:                                                   false,
@@ -178,7 +179,7 @@ func TestIsStrict(t *testing.T) {
 type picky struct {
 	refuses []string
 	words   string // with FIELD
-	answer  recorded
+	answer  wiretest.Response
 	calls   int
 }
 
@@ -191,7 +192,7 @@ func (p *picky) RoundTrip(request *http.Request) (*http.Response, error) {
 	}
 	for _, field := range p.refuses {
 		if sent[field] != nil {
-			inner.response = recorded{Status: 422, Body: json.RawMessage(strings.ReplaceAll(p.words, "FIELD", field))}
+			inner.response = wiretest.Response{Status: 422, Body: json.RawMessage(strings.ReplaceAll(p.words, "FIELD", field))}
 		}
 	}
 	return inner.RoundTrip(request)
@@ -199,8 +200,8 @@ func (p *picky) RoundTrip(request *http.Request) (*http.Response, error) {
 
 func TestServersThatRefuseFields(t *testing.T) {
 	t.Parallel()
-	chunk := recorded{Status: 200, Headers: map[string]string{"content-type": "text/event-stream"}, Text: "data: {\"choices\":[{\"delta\":{\"content\":\"x\"},\"finish_reason\":\"stop\"}]}\n\ndata: [DONE]\n\n"}
-	completed := recorded{Status: 200, Headers: map[string]string{"content-type": "text/event-stream"}, Text: "data: {\"type\":\"response.output_text.delta\",\"delta\":\"x\"}\n\ndata: {\"type\":\"response.completed\",\"response\":{\"status\":\"completed\"}}\n\n"}
+	chunk := wiretest.Stream("data: {\"choices\":[{\"delta\":{\"content\":\"x\"},\"finish_reason\":\"stop\"}]}\n\ndata: [DONE]\n\n")
+	completed := wiretest.Stream("data: {\"type\":\"response.output_text.delta\",\"delta\":\"x\"}\n\ndata: {\"type\":\"response.completed\",\"response\":{\"status\":\"completed\"}}\n\n")
 	for name, test := range map[string]struct {
 		api    string
 		server picky

@@ -10,20 +10,17 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/tenuto-dev/tenuto/activities/provider/model"
+	"github.com/tenuto-dev/tenuto/activities/provider/model/wiretest"
 	"github.com/tenuto-dev/tenuto/schemas"
 )
 
 // events is a response that streams data.
-func events(data ...string) recorded {
+func events(data ...string) wiretest.Response {
 	var text strings.Builder
 	for _, d := range data {
 		text.WriteString("data: " + d + "\n\n")
 	}
-	return recorded{Status: 200, Headers: map[string]string{"content-type": "text/event-stream"}, Text: text.String()}
-}
-
-func whole(body string) recorded {
-	return recorded{Status: 200, Headers: map[string]string{"content-type": "application/json"}, Body: json.RawMessage(body)}
+	return wiretest.Stream(text.String())
 }
 
 func TestChatStreams(t *testing.T) {
@@ -33,7 +30,7 @@ func TestChatStreams(t *testing.T) {
 	two := []model.ToolCall{call("a", "f", `{"x":1}`), call("b", "g", `{}`)}
 	unnamed := []model.ToolCall{call("call_1_f", "f", `{"x":1}`), call("call_2_g", "g", `{}`)}
 	for name, test := range map[string]struct {
-		response recorded
+		response wiretest.Response
 		want     model.Response
 		code     schemas.Code
 	}{
@@ -60,10 +57,10 @@ func TestChatStreams(t *testing.T) {
 		"of OpenRouter":     {events(`{"choices":[{"delta":{"content":""},"finish_reason":"error"}],"error":{"code":"server_error","message":"gone"}}`), model.Response{}, schemas.Unavailable},
 		"of vLLM":           {events(`{"object":"error","message":"too long","code":400}`), model.Response{}, schemas.Invalid},
 		"no JSON":           {events(`{"choices":`), model.Response{}, schemas.Unavailable},
-		"a failed choice":   {whole(`{"choices":[{"finish_reason":"error","error":{"code":429,"message":"slow"},"message":{"content":""}}]}`), model.Response{}, schemas.RateLimited},
-		"no choices, error": {whole(`{"choices":[],"error":{"code":503,"message":"slow"}}`), model.Response{}, schemas.Unavailable},
-		"nothing":           {recorded{Status: 200}, model.Response{}, schemas.Unavailable},
-		"a page":            {recorded{Status: 200, Headers: map[string]string{"content-type": "text/html"}, Text: "<html>Sign in"}, model.Response{}, schemas.Unavailable},
+		"a failed choice":   {wiretest.Whole(200, `{"choices":[{"finish_reason":"error","error":{"code":429,"message":"slow"},"message":{"content":""}}]}`), model.Response{}, schemas.RateLimited},
+		"no choices, error": {wiretest.Whole(200, `{"choices":[],"error":{"code":503,"message":"slow"}}`), model.Response{}, schemas.Unavailable},
+		"nothing":           {wiretest.Response{Status: 200}, model.Response{}, schemas.Unavailable},
+		"a page":            {wiretest.Response{Status: 200, Headers: map[string]string{"content-type": "text/html"}, Text: "<html>Sign in"}, model.Response{}, schemas.Unavailable},
 	} {
 		d, _ := play(t, test.response, Chat)
 		got, err := listened(t, d, hello)
@@ -85,7 +82,7 @@ func TestResponsesStreams(t *testing.T) {
 	}
 	end := func(response string) string { return `{"type":"response.completed","response":` + response + `}` }
 	for name, test := range map[string]struct {
-		response recorded
+		response wiretest.Response
 		want     model.Response
 		code     schemas.Code
 	}{
@@ -119,8 +116,8 @@ func TestResponsesStreams(t *testing.T) {
 		"failed silently": {events(`{"type":"response.failed","response":{"status":"failed"}}`), model.Response{}, schemas.Unavailable},
 		"an error event":  {events(`{"type":"error","code":"server_error","message":"gone"}`), model.Response{}, schemas.Unavailable},
 		"cut":             {events(`{"type":"response.output_text.delta","delta":"x"}`), model.Response{}, schemas.Unavailable},
-		"left queued":     {whole(`{"status":"queued"}`), model.Response{}, schemas.Unavailable},
-		"failed, whole":   {whole(`{"status":"failed","error":{"code":"invalid_prompt","message":"violates our usage policy"}}`), model.Response{}, schemas.Refused},
+		"left queued":     {wiretest.Whole(200, `{"status":"queued"}`), model.Response{}, schemas.Unavailable},
+		"failed, whole":   {wiretest.Whole(200, `{"status":"failed","error":{"code":"invalid_prompt","message":"violates our usage policy"}}`), model.Response{}, schemas.Refused},
 		"an odd piece":    {events(`{"type":"response.output_text.delta","delta":{}}`), model.Response{}, schemas.MalformedOutput},
 		"an odd item":     {events(item("0", `7`), end(`{"status":"completed"}`)), model.Response{}, schemas.MalformedOutput},
 		"far apart":       {events(item("2000000000", called), item("-3", bare), end(`{"status":"completed"}`)), model.Response{Calls: []model.ToolCall{call("1", "f", `{}`)}, Finish: model.FinishTool}, ""},
@@ -146,7 +143,7 @@ func TestUnwrapOnlyWhatIsWrapped(t *testing.T) {
 	} {
 		request := hello
 		request.Tools = test.tools
-		d, _ := play(t, whole(`{"status":"completed","output":[`+wrapped+`]}`), Responses)
+		d, _ := play(t, wiretest.Whole(200, `{"status":"completed","output":[`+wrapped+`]}`), Responses)
 		got, err := d.Generate(t.Context(), request, nil)
 		if err != nil || len(got.Calls) != 1 || got.Calls[0].Name != test.want {
 			t.Errorf("%s: %+v, %v", name, got, err)
@@ -196,7 +193,7 @@ func FuzzStreams(f *testing.F) {
 		if chat {
 			api = Chat
 		}
-		d, _ := play(t, recorded{Status: 200, Text: text}, api)
+		d, _ := play(t, wiretest.Response{Status: 200, Text: text}, api)
 		var pieces strings.Builder
 		resp, err := d.Generate(t.Context(), hello, func(delta model.Delta) { pieces.WriteString(delta.Text) })
 		var coded *schemas.Error

@@ -10,12 +10,13 @@ import (
 
 	"github.com/tenuto-dev/tenuto/activities/provider/model"
 	"github.com/tenuto-dev/tenuto/activities/provider/model/transport"
+	"github.com/tenuto-dev/tenuto/activities/provider/model/wiretest"
 	"github.com/tenuto-dev/tenuto/schemas"
 )
 
 // stream is a recorded stream and what it says.
 type stream struct {
-	response recorded
+	response wiretest.Response
 	api      string
 	want     model.Response
 }
@@ -23,7 +24,7 @@ type stream struct {
 func recordedStreams(t *testing.T) map[string]stream {
 	t.Helper()
 	const mini, nano = "gpt-4o-mini-2024-07-18", "gpt-4.1-nano-2025-04-14"
-	first := func(name string) recorded { return record(t, name).Interactions[0].Response }
+	first := func(name string) wiretest.Response { return wiretest.Load(t, name).Interactions[0].Response }
 	return map[string]stream{
 		"chat": {first("openai/chat-stream.json"), Chat, model.Response{
 			Text:  "sha256:910245ae4a840ab032b354f8fdb803aa554f18339d8a127f43c30cb63942248f",
@@ -47,14 +48,14 @@ func recordedStreams(t *testing.T) map[string]stream {
 		"responses": {first("openai/responses-stream.json"), Responses, model.Response{
 			Text: "2 + 2 equals 4.", Model: nano, ID: "resp_087a1bffb8180cc4006912065042e08196a1a6445d62480120", Finish: model.FinishStop, Usage: tokens(14, 9),
 		}},
-		"responses, another year": {record(t, "openai/responses-stream.json").Interactions[1].Response, Responses, model.Response{
+		"responses, another year": {wiretest.Load(t, "openai/responses-stream.json").Interactions[1].Response, Responses, model.Response{
 			Text: "2 + 2 equals 4.", Model: nano, ID: "resp_0e054c0b7ea15b350069cbcbfbc338819898e8a9ab6185e5d3", Finish: model.FinishStop, Usage: tokens(14, 9),
 		}},
-		"custom tool": {vercel(t, "vercel/openai-responses/openai-custom-tool.1.chunks.txt", true), Responses, model.Response{
+		"custom tool": {mended(t, "vercel/openai-responses/openai-custom-tool.1.chunks.txt"), Responses, model.Response{
 			Calls: []model.ToolCall{call("call_custom_sql_001", "write_sql", `{"input":"SELECT * FROM users WHERE age \u003e 25"}`)},
 			Model: "gpt-5.2-codex", ID: "resp_custom_tool_test_001", Finish: model.FinishTool, Usage: tokens(50, 20),
 		}},
-		"parallel wrapper": {vercel(t, "vercel/openai-responses/parallel-tool-call-wrapper.1.chunks.txt", true), Responses, model.Response{
+		"parallel wrapper": {mended(t, "vercel/openai-responses/parallel-tool-call-wrapper.1.chunks.txt"), Responses, model.Response{
 			Calls: []model.ToolCall{
 				call("call_parallel_1", "weather", `{"location":"San Francisco"}`), call("call_parallel_2", "cityAttractions", `{"city":"Rome"}`),
 			},
@@ -71,7 +72,7 @@ func TestRecordedStreams(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			d, p := play(t, s.response, s.api)
-			data := s.response.bytes()
+			data := s.response.Bytes()
 			eventsAtEveryByte(t, data)
 			step := 1
 			if len(data) > 3<<10 {
@@ -125,7 +126,7 @@ func TestStreamsThatAreCut(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			d, p := play(t, s.response, s.api)
-			data := s.response.bytes()
+			data := s.response.Bytes()
 			for i := 0; i < len(data); i += 1 + len(data)/150 {
 				for _, end := range []error{io.EOF, io.ErrUnexpectedEOF} {
 					p.split = func(data []byte) io.Reader { return io.MultiReader(bytes.NewReader(data[:i]), iotest.ErrReader(end)) }

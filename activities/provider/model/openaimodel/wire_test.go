@@ -2,14 +2,10 @@ package openaimodel
 
 import (
 	"bytes"
-	"cmp"
 	"encoding/base64"
 	"encoding/json"
-	"errors"
 	"io"
 	"net/http"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 
@@ -17,73 +13,26 @@ import (
 
 	"github.com/tenuto-dev/tenuto/activities/provider/model"
 	"github.com/tenuto-dev/tenuto/activities/provider/model/transport"
+	"github.com/tenuto-dev/tenuto/activities/provider/model/wiretest"
 	"github.com/tenuto-dev/tenuto/schemas"
 )
 
-// recording is traffic of a real server, from the test material.
-type recording struct {
-	Interactions []struct {
-		Request struct {
-			Body json.RawMessage
+// mended reads a stream that is recorded as one event a line, where some lines lack their last brace.
+func mended(t *testing.T, name string) wiretest.Response {
+	t.Helper()
+	var text strings.Builder
+	for line := range strings.Lines(wiretest.Chunks(t, name).Text) {
+		if data, ok := strings.CutPrefix(strings.TrimSpace(line), "data: "); ok && !json.Valid([]byte(data)) {
+			line = "data: " + data + "}\n"
 		}
-		Response recorded
+		text.WriteString(line)
 	}
-}
-
-type recorded struct {
-	Status  int
-	Headers map[string]string
-	Body    json.RawMessage
-	Text    string `json:"body_text"`
-}
-
-func (r recorded) bytes() []byte {
-	if r.Text != "" {
-		return []byte(r.Text)
-	}
-	return r.Body
-}
-
-// raw reads a file of the test material. The test skips where there is none.
-func raw(t *testing.T, name string) []byte {
-	t.Helper()
-	root := cmp.Or(os.Getenv("TENUTO_TESTDATA"), filepath.Join("..", "..", "..", "..", "..", "shared", "data"))
-	data, err := os.ReadFile(filepath.Join(root, "wire", filepath.FromSlash(name)))
-	if errors.Is(err, os.ErrNotExist) {
-		t.Skipf("no recorded traffic under %s; set TENUTO_TESTDATA", root)
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	return data
-}
-
-func record(t *testing.T, name string) recording {
-	t.Helper()
-	var rec recording
-	if err := json.Unmarshal(raw(t, name), &rec); err != nil {
-		t.Fatal(err)
-	}
-	return rec
-}
-
-// vercel reads a stream that is recorded as one event a line. In one recording some lines lack their last brace; mend adds it.
-func vercel(t *testing.T, name string, mend bool) recorded {
-	t.Helper()
-	var stream strings.Builder
-	for line := range strings.Lines(string(raw(t, name))) {
-		line = strings.TrimSpace(line)
-		if mend && !json.Valid([]byte(line)) {
-			line += "}"
-		}
-		stream.WriteString("data: " + line + "\n\n")
-	}
-	return recorded{Status: 200, Headers: map[string]string{"content-type": "text/event-stream"}, Text: stream.String()}
+	return wiretest.Stream(text.String())
 }
 
 // player answers every call with a recorded response, read as split says, and keeps what was sent.
 type player struct {
-	response recorded
+	response wiretest.Response
 	split    func([]byte) io.Reader
 	sent     []byte
 }
@@ -103,12 +52,12 @@ func (p *player) RoundTrip(request *http.Request) (*http.Response, error) {
 		read = func(data []byte) io.Reader { return bytes.NewReader(data) }
 	}
 	return &http.Response{
-		StatusCode: p.response.Status, Header: header, Body: io.NopCloser(read(p.response.bytes())), Request: request,
+		StatusCode: p.response.Status, Header: header, Body: io.NopCloser(read(p.response.Bytes())), Request: request,
 	}, nil
 }
 
 // play returns a driver that gets this response.
-func play(t *testing.T, response recorded, api string) (*Driver, *player) {
+func play(t *testing.T, response wiretest.Response, api string) (*Driver, *player) {
 	t.Helper()
 	p := &player{response: response}
 	return connect(t, Options{Client: &http.Client{Transport: p}, API: api}), p
@@ -197,11 +146,11 @@ func TestRecordedAnswers(t *testing.T) {
 			Model: "gpt-5.4", ID: "resp_parallel", Finish: model.FinishTool, Usage: tokens(34, 28),
 		}},
 	} {
-		response := recorded{Status: 200, Headers: map[string]string{"content-type": "application/json"}}
+		response := wiretest.Response{Status: 200, Headers: map[string]string{"content-type": "application/json"}}
 		if test.n < 0 {
-			response.Body = raw(t, test.file)
+			response.Body = wiretest.Read(t, test.file)
 		} else {
-			response = record(t, test.file).Interactions[test.n].Response
+			response = wiretest.Load(t, test.file).Interactions[test.n].Response
 		}
 		d, _ := play(t, response, test.api)
 		whole, err := d.Generate(t.Context(), weather, nil)
@@ -217,7 +166,7 @@ func TestRecordedAnswers(t *testing.T) {
 
 func TestRecordedRequestsAreWhatWeSend(t *testing.T) {
 	t.Parallel()
-	rec := record(t, "openai/chat-tool-calls.json")
+	rec := wiretest.Load(t, "openai/chat-tool-calls.json")
 	location := json.RawMessage(`{"type":"object","properties":{"location":{"type":"string","description":"The city and state, e.g. Boston, MA"}},"required":["location"],"additionalProperties":false}`)
 	request := model.Request{
 		Model: "gpt-4o-mini", ToolChoice: model.ToolAuto,
@@ -258,22 +207,22 @@ func decoded(t *testing.T, data []byte) (v any) {
 func TestRecordedFailures(t *testing.T) {
 	t.Parallel()
 	failures := map[string]struct {
-		response recorded
+		response wiretest.Response
 		api      string
 		code     schemas.Code
 	}{
-		"quota":           {recorded{Status: 429, Body: raw(t, "vercel/openai-responses/openai-error.1.json")}, Responses, schemas.OverBudget},
-		"quota, as 200":   {recorded{Status: 200, Headers: map[string]string{"content-type": "application/json"}, Body: raw(t, "vercel/openai-responses/openai-error.1.json")}, Chat, schemas.OverBudget},
-		"malformed":       {vercel(t, "vercel/openai-responses/parallel-tool-call-wrapper.1.chunks.txt", false), Responses, schemas.Unavailable},
-		"quota, streamed": {vercel(t, "vercel/openai-responses/openai-error.1.chunks.txt", true), Responses, schemas.OverBudget},
+		"quota":           {wiretest.Response{Status: 429, Body: wiretest.Read(t, "vercel/openai-responses/openai-error.1.json")}, Responses, schemas.OverBudget},
+		"quota, as 200":   {wiretest.Response{Status: 200, Headers: map[string]string{"content-type": "application/json"}, Body: wiretest.Read(t, "vercel/openai-responses/openai-error.1.json")}, Chat, schemas.OverBudget},
+		"malformed":       {wiretest.Chunks(t, "vercel/openai-responses/parallel-tool-call-wrapper.1.chunks.txt"), Responses, schemas.Unavailable},
+		"quota, streamed": {mended(t, "vercel/openai-responses/openai-error.1.chunks.txt"), Responses, schemas.OverBudget},
 	}
 	for name, code := range map[string]schemas.Code{
 		"openai/chat-404.json": schemas.NotFound, "openai/embeddings-error.json": schemas.NotFound,
 		"openai/responses-error.json": schemas.NotFound, "openrouter/429.json": schemas.RateLimited,
 	} {
-		for _, interaction := range record(t, name).Interactions {
+		for _, interaction := range wiretest.Load(t, name).Interactions {
 			failures[name] = struct {
-				response recorded
+				response wiretest.Response
 				api      string
 				code     schemas.Code
 			}{interaction.Response, Chat, code}
@@ -295,7 +244,7 @@ func TestRecordedFailures(t *testing.T) {
 func TestRecordedRates(t *testing.T) {
 	t.Parallel()
 	var got []transport.Rates
-	p := &player{response: record(t, "openai/chat-multi-tools-stream.json").Interactions[0].Response}
+	p := &player{response: wiretest.Load(t, "openai/chat-multi-tools-stream.json").Interactions[0].Response}
 	d := connect(t, Options{Client: &http.Client{Transport: p}, OnRates: func(r transport.Rates) { got = append(got, r) }})
 	if _, err := listened(t, d, weather); err != nil || len(got) != 1 {
 		t.Fatalf("%+v, %v", got, err)
@@ -313,7 +262,7 @@ func TestRecordedRates(t *testing.T) {
 func TestRecordedEmbeddings(t *testing.T) {
 	t.Parallel()
 	for name, dims := range map[string]int{"openai/embeddings-base64.json": 1536, "openai/embeddings-dimensions.json": 512} {
-		d, _ := play(t, record(t, name).Interactions[0].Response, "")
+		d, _ := play(t, wiretest.Load(t, name).Interactions[0].Response, "")
 		p := &model.Provider{Name: "openai", Driver: d}
 		got, err := p.Embed(t.Context(), "acme", model.EmbedRequest{Model: "text-embedding-3-small", Inputs: []string{"x"}, Dimensions: dims})
 		if err != nil {
@@ -327,7 +276,7 @@ func TestRecordedEmbeddings(t *testing.T) {
 			t.Errorf("%s: squared length %v, %d tokens, model %q", name, square, got.Tokens, got.Model)
 		}
 	}
-	d, _ := play(t, recorded{Status: 200, Body: raw(t, "vercel/openai-embedding.json")}, "")
+	d, _ := play(t, wiretest.Response{Status: 200, Body: wiretest.Read(t, "vercel/openai-embedding.json")}, "")
 	got, err := d.Embed(t.Context(), model.EmbedRequest{Model: "m", Inputs: []string{"a", "b"}})
 	if err != nil || len(got.Vectors) != 2 || got.Vectors[0][0] != 0.0057293195 || got.Vectors[1][4] != -0.0035253682 || got.Tokens != 12 {
 		t.Errorf("%+v, %v", got, err)

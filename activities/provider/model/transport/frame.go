@@ -56,7 +56,9 @@ func (f *framer) next() (Frame, error) {
 			f.begun, line = true, bytes.TrimPrefix(line, []byte("\ufeff"))
 		}
 		if len(line) > 0 {
-			_, f.data = field(line, "", f.data)
+			e := Event{Data: f.data}
+			e.field(line)
+			f.data = e.Data
 			continue
 		}
 		return Frame{Bytes: f.bytes, Data: bytes.TrimSuffix(f.data, []byte("\n")), More: f.more()}, nil

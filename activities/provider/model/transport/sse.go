@@ -16,20 +16,20 @@ const MaxEvent = 16 << 20
 // Event is one server-sent event.
 type Event struct {
 	Type  string // of the last event field; empty where there is none, which the standard calls "message"
+	ID    string // of its own id field; empty where there is none
 	Data  []byte // the data lines, joined with line feeds; valid until the next event
 	Whole bool   // not an event, but the whole body of a server that did not stream; set by Client.Events
 }
 
 // Events decodes an event stream (WHATWG HTML, section 9.2) and yields an event as soon as its blank line begins. An event without
-// data is dropped, and so is one that the stream ends within; ids and reconnection times are of no use here. An error ends the
-// sequence: that of r, or malformed_output for an event of more than MaxEvent bytes.
+// data is dropped, and so is one that the stream ends within; reconnection times are of no use here. An error ends the sequence: that
+// of r, or malformed_output for an event of more than MaxEvent bytes.
 func Events(r io.Reader) iter.Seq2[Event, error] {
 	return func(yield func(Event, error) bool) {
 		lines := lineReader{r: bufio.NewReader(r)}
-		var kind string
-		var data []byte
+		var e Event
 		for first := true; ; first = false {
-			line, err := lines.next(MaxEvent - len(data))
+			line, err := lines.next(MaxEvent - len(e.Data))
 			switch {
 			case errors.Is(err, io.EOF):
 				return
@@ -41,28 +41,29 @@ func Events(r io.Reader) iter.Seq2[Event, error] {
 				line = bytes.TrimPrefix(line, []byte("\ufeff"))
 			}
 			if len(line) > 0 {
-				kind, data = field(line, kind, data)
+				e.field(line)
 				continue
 			}
-			if len(data) > 0 && !yield(Event{Type: kind, Data: data[:len(data)-1]}, nil) {
+			if n := len(e.Data); n > 0 && !yield(Event{Type: e.Type, ID: e.ID, Data: e.Data[:n-1]}, nil) {
 				return
 			}
-			kind, data = "", data[:0]
+			e = Event{Data: e.Data[:0]}
 		}
 	}
 }
 
-// field adds a line to an event. Data keeps a line feed after each of its lines until the event is complete.
-func field(line []byte, kind string, data []byte) (string, []byte) {
+// field adds a line to the event. Data keeps a line feed after each of its lines until the event is complete.
+func (e *Event) field(line []byte) {
 	name, value, _ := bytes.Cut(line, []byte(":")) // a comment has no name
 	value = bytes.TrimPrefix(value, []byte(" "))
 	switch string(name) {
 	case "event":
-		return string(value), data
+		e.Type = string(value)
+	case "id":
+		e.ID = string(value)
 	case "data":
-		return kind, append(append(data, value...), '\n')
+		e.Data = append(append(e.Data, value...), '\n')
 	}
-	return kind, data
 }
 
 // Lines decodes newline-delimited JSON: it yields the lines that are not blank, the last one also where no line feed ends it. A line

@@ -217,3 +217,17 @@ func FuzzLines(f *testing.F) {
 		}
 	})
 }
+
+func TestAnEventHasItsOwnID(t *testing.T) {
+	t.Parallel()
+	var got []string
+	for e, err := range transport.Events(strings.NewReader("id: 1\ndata: a\n\ndata: b\n\nid: 2\nid: 3\ndata: c\n\n")) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		got = append(got, e.ID)
+	}
+	if diff := cmp.Diff([]string{"1", "", "3"}, got); diff != "" {
+		t.Errorf("ids (-want +got):\n%s", diff)
+	}
+}

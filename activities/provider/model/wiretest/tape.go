@@ -60,15 +60,11 @@ func (t *Tape) RoundTrip(r *http.Request) (*http.Response, error) {
 }
 
 func (r Response) http(at int) *http.Response {
-	body := []byte(r.Text)
-	if r.Body != nil {
-		body = r.Body
-	}
 	header := http.Header{}
 	for name, value := range r.Headers {
 		header.Set(name, value)
 	}
-	return &http.Response{StatusCode: r.Status, Header: header, Body: io.NopCloser(parts(body, at))}
+	return &http.Response{StatusCode: r.Status, Header: header, Body: io.NopCloser(parts(r.Bytes(), at))}
 }
 
 // Generate makes one call with a client and an emit.

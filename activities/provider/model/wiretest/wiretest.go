@@ -39,6 +39,14 @@ type Response struct {
 	Text    string `json:"body_text"` // in place of Body, where it is no JSON
 }
 
+// Bytes is the body.
+func (r Response) Bytes() []byte {
+	if r.Text != "" {
+		return []byte(r.Text)
+	}
+	return r.Body
+}
+
 // Stream is a successful response of server-sent events.
 func Stream(events string) Response {
 	return Response{Status: 200, Headers: map[string]string{"content-type": "text/event-stream"}, Text: events}

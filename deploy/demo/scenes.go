@@ -1,0 +1,109 @@
+package main
+
+// scene is a part of the demo: what it shows, why that matters, and what happens.
+type scene struct {
+	title string
+	why   []string // lines
+	acts  []act
+}
+
+// The question that the service asks before and after each move of the label, and the file that is changed between them.
+const (
+	question = "When are deferred functions executed?"
+	prompt   = "answers/prompts/answer.prompt"
+)
+
+// scenes are the demo, over the folder docs. The new project's chain searches the collection docs.
+func scenes(docs string) []scene {
+	return []scene{
+		{
+			title: "Ingest the documents that ship with Go",
+			why: []string{
+				"A workflow parses, chunks, embeds, publishes and proves them. Killed half way it goes on where it was.",
+				"The second time nothing has changed, so nothing is embedded or written.",
+			},
+			acts: []act{run("ingest", docs, "--collection", "docs"), run("ingest", docs, "--collection", "docs")},
+		},
+		{
+			title: "Ask",
+			why: []string{
+				"Each citation is compared with its passage before the answer is shown. The built-in model only quotes: it needs no key.",
+			},
+			acts: []act{
+				run("ask", "What happens when you send to a closed channel?", "--collection", "docs"),
+				run("ask", "What is the value of an uninitialized pointer, slice, map or interface variable?", "--collection", "docs"),
+				run("ask", "What does the function recover return?", "--collection", "docs"),
+			},
+		},
+		{
+			title: "Write a project",
+			why: []string{
+				"Chains, prompts and models are files to keep in Git, and are checked before anything runs.",
+			},
+			acts: []act{run("init", "answers"), run("check", "answers")},
+		},
+		{
+			title: "Run its chain, and look at what it did",
+			why: []string{
+				"The chain finds passages and has a model answer from them. --key names the run: sent again it has the same result, paid for once.",
+			},
+			acts: []act{
+				run("run", "docs-qa", "--project", "answers", "--input", "question="+question, "--key", "first"),
+				run("runs", "show", "first"),
+			},
+		},
+		{
+			title: "Release it",
+			why: []string{
+				"A release is the chain with all that it uses, under one hash, and never changes. A label points to one.",
+			},
+			acts: []act{
+				run("release", "answers", "--chain", "docs-qa", "--label", "staging", "--message", "as it was made"),
+				run("label", "set", "docs-qa@production", "docs-qa@staging", "--why", "it answers well"),
+			},
+		},
+		{
+			title: "Call it from a service, with OpenAI's own client",
+			why: []string{
+				"The chain is a model to any OpenAI client: it needs another base URL, and a key, which may run this chain and nothing else.",
+				"Citations are checked before an answer is told, so this one comes in one piece; others come as their model writes them.",
+			},
+			acts: []act{key("docs-qa"), program("docs-qa@production"), chat("docs-qa@production")},
+		},
+		{
+			title: "Change the prompt, on staging",
+			why: []string{
+				"What production serves stays as it is: the same program gets the new answer by one label and the old one by the other.",
+			},
+			acts: []act{
+				edit(prompt, "one sentence is enough",
+					change{"  temperature: 0\n", "  temperature: 0\n  maxOutputTokens: 40\n"},
+					change{"If they do not hold the answer, say so.\n", "If they do not hold the answer, say so. Answer in one sentence.\n"}),
+				run("release", "answers", "--chain", "docs-qa", "--label", "staging", "--message", "shorter answers"),
+				run("releases", "diff", "docs-qa@production", "docs-qa@staging"),
+				chat("docs-qa@staging"),
+				chat("docs-qa@production"),
+			},
+		},
+		{
+			title: "Promote it, and take it back",
+			why: []string{
+				"A moved label counts for the next run on every gateway. The way back is one command, and the history says who and why.",
+			},
+			acts: []act{
+				run("label", "set", "docs-qa@production", "docs-qa@staging", "--why", "short is better"),
+				chat("docs-qa@production"),
+				run("label", "set", "docs-qa@production", "--undo", "--why", "half of the answer is missing"),
+				chat("docs-qa@production"),
+				run("label", "history", "docs-qa@production"),
+			},
+		},
+		{
+			title: "See which release each run was on",
+			why: []string{
+				"A run stays with the release that it began on, whatever becomes of the label. So do its record, cost and feedback.",
+			},
+			acts: []act{run("runs", "list", "--label", "docs-qa@production")},
+		},
+	}
+}
