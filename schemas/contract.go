@@ -80,6 +80,12 @@ var (
 	CompileRelease = Activity[ReleaseRequest, ReleaseOutcome]{"release.compile"}
 )
 
+// PinRun pins a run to a release and claims its id. It is safe to repeat: whoever asks for the same again is told of the run that was claimed.
+var PinRun = Activity[PinRequest, PinOutcome]{"release.pin"}
+
+// FetchText reads what a result points to.
+var FetchText = Activity[FetchRequest, Fetched]{"chain.fetch"}
+
 // The durable calls of a recall. Each may be repeated: a sweep finds what one before has done.
 var (
 	BeginRecall  = Activity[RecallRequest, RecallReport]{"recall.begin"}
@@ -108,6 +114,8 @@ var (
 	Ledger      = Workflow[LedgerRequest, LedgerOutcome]{"Ledger"}
 	RecallRuns  = Workflow[RecallRequest, RecallReport]{"Recall"}
 	Reconcile   = Workflow[ReconcileRequest, ReconcileReport]{"Reconcile"}
+	Pin         = Workflow[PinRequest, PinOutcome]{"Pin"}
+	Fetch       = Workflow[FetchRequest, Fetched]{"Fetch"}
 )
 
 // IngestProgress answers how far an ingestion is.

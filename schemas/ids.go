@@ -162,6 +162,14 @@ func LeaseID(instance string, number int64) string {
 	return instance + "/" + strconv.FormatInt(number, 10)
 }
 
+// PinID is the workflow that pins a run to a release. Another request under the same run id has another one.
+func PinID(tenant, run, fingerprint string) string {
+	return "pin/" + tenant + "/" + run + "/" + fingerprint
+}
+
+// FetchID is the workflow that reads a text for a caller who speaks Temporal only.
+func FetchID(tenant, sum string) string { return "fetch/" + tenant + "/" + sum }
+
 // RecallID is the workflow that deals with the runs on a recalled release: one at a time for each action.
 func RecallID(tenant, hash string, action RecallAction) string {
 	return "recall/" + tenant + "/" + hash + "/" + string(action)
@@ -202,6 +210,17 @@ func RunStart(run string) (time.Time, bool) {
 	}
 	ms, err := strconv.ParseInt(run[:8]+run[9:13], 16, 64)
 	return time.UnixMilli(ms), err == nil
+}
+
+// RunIDAt is the id of a run that starts at a time in Unix milliseconds: a UUID of version 7 (RFC 9562, section 5.7) with these random bits.
+func RunIDAt(atMS int64, random [10]byte) string {
+	var id [16]byte
+	binary.BigEndian.PutUint64(id[:8], uint64(atMS)<<16) //nolint:gosec // a time is not negative
+	copy(id[6:], random[:])
+	id[6] = id[6]&0x0f | 0x70
+	id[8] = id[8]&0x3f | 0x80
+	s := hex.EncodeToString(id[:])
+	return s[0:8] + "-" + s[8:12] + "-" + s[12:16] + "-" + s[16:20] + "-" + s[20:32]
 }
 
 // DocumentHash spreads documents evenly over buckets: the first 64 bits of the SHA-256 of source, a zero byte, and path.

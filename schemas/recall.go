@@ -1,10 +1,6 @@
 package schemas
 
-import (
-	"crypto/sha256"
-	"encoding/binary"
-	"encoding/hex"
-)
+import "crypto/sha256"
 
 // Recall is the mark of a release that was recalled, and what was last asked to become of the runs on it.
 type Recall struct {
@@ -120,11 +116,5 @@ func ClosedRecalledKey(tenant, hash, run string) string {
 // both, so that a repeated recall starts no second one, and from when the recall began.
 func RerunID(run, on string, atMS int64) string {
 	sum := sha256.Sum256([]byte(run + "\x00" + on))
-	var id [16]byte
-	binary.BigEndian.PutUint64(id[:8], uint64(atMS)<<16) //nolint:gosec // a time is not negative
-	copy(id[6:], sum[:10])
-	id[6] = id[6]&0x0f | 0x70
-	id[8] = id[8]&0x3f | 0x80
-	s := hex.EncodeToString(id[:])
-	return s[0:8] + "-" + s[8:12] + "-" + s[12:16] + "-" + s[16:20] + "-" + s[20:32]
+	return RunIDAt(atMS, [10]byte(sum[:10]))
 }

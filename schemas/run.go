@@ -300,6 +300,11 @@ type Exchange struct {
 	FilledMS int64             `json:"filled_ms,omitempty"` // when the record was filled in from the workflow's history, Unix milliseconds; 0 for one that the run left
 }
 
+// Outcome is the result that the record tells of.
+func (e Exchange) Outcome() RunOutcome {
+	return RunOutcome{RunID: e.RunID, Output: Content{Text: string(e.Output), Ref: e.OutputRef}, Usage: e.Usage, Cost: e.Cost, Failure: e.Failure, Charge: e.Charge}
+}
+
 // ExchangeStep is a step in the record of a run.
 type ExchangeStep struct {
 	Path      string          `json:"path,omitempty"`

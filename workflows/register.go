@@ -25,6 +25,8 @@ func Register(r Registry) {
 	bind(r, schemas.Ledger, Ledger)
 	bind(r, schemas.RecallRuns, Recall)
 	bind(r, schemas.Reconcile, Reconcile)
+	bind(r, schemas.Pin, Pin)
+	bind(r, schemas.Fetch, Fetch)
 }
 
 func bind[In, Out any](r Registry, contract schemas.Workflow[In, Out], fn func(workflow.Context, In) (Out, error)) {

@@ -8,9 +8,11 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/tenuto-dev/tenuto/activities/project"
 	"github.com/tenuto-dev/tenuto/activities/provider/blob"
+	"github.com/tenuto-dev/tenuto/activities/provider/blob/journal"
 	"github.com/tenuto-dev/tenuto/activities/provider/blob/registry"
 	"github.com/tenuto-dev/tenuto/activities/provider/forge"
 	"github.com/tenuto-dev/tenuto/schemas"
@@ -24,9 +26,12 @@ type Source interface {
 
 // Activities are the durable calls of releases. All fields are required. It is safe for concurrent use.
 type Activities struct {
-	Store    *blob.Store
-	Registry *registry.Registry
-	Source   Source
+	Store      *blob.Store
+	Registry   *registry.Registry
+	Source     Source
+	Journal    *journal.Journal // that records of runs are in; of Pin, as what follows
+	CheckInput func(b schemas.Bundle, input json.RawMessage) error
+	Now        func() time.Time
 }
 
 // Resolve finds the commit that the source's ref names now. Read-only, so any retry is harmless. Codes: invalid, those of the code host.

@@ -1,7 +1,9 @@
-// Package client starts Tenuto's workflows and waits for them, for Go services that speak Temporal directly.
+// Package client runs chains for Go services: it starts runs by a label or a release, waits for them, streams their answers and takes feedback,
+// over Temporal and the gateway.
 //
-// A service that wants HTTP uses the gateway instead; both start the same workflows under the same ids, so a run that one started
-// the other can wait for.
+// [Dial] makes a [Client] from the environment, [ChainOf] names a chain with its input and output as Go types, and [Find] a run that was started
+// elsewhere. Both ways start the same runs under the same ids, so a run that one started the other can wait for. Below them are [Start],
+// [Attach], [StartChain] and [Lanes], with which the platform itself starts workflows.
 package client
 
 import (

@@ -1,7 +1,6 @@
 package gateway
 
 import (
-	"bytes"
 	"cmp"
 	"context"
 	"encoding/json"
@@ -13,6 +12,7 @@ import (
 	"github.com/tenuto-dev/tenuto/activities/provider/blob/journal"
 	"github.com/tenuto-dev/tenuto/activities/provider/blob/registry"
 	"github.com/tenuto-dev/tenuto/schemas"
+	"github.com/tenuto-dev/tenuto/starter/client"
 	"github.com/tenuto-dev/tenuto/starter/gateway/rest"
 	"github.com/tenuto-dev/tenuto/worker/wire"
 )
@@ -135,11 +135,7 @@ func (a askedRun) check() error {
 
 // fingerprint is the same for requests that ask for the same. A run by label is asked for by the label, wherever that points.
 func (a askedRun) fingerprint() string {
-	var input bytes.Buffer
-	if json.Compact(&input, a.input) != nil {
-		input.Write(a.input)
-	}
-	return schemas.Hash(encode([]any{"released", a.name.Chain, a.name.Label, a.release, input.String(), a.metadata}))[:32]
+	return client.NamedFingerprint(a.name.Chain, a.name.Label, a.release, a.input, a.metadata)
 }
 
 // pinned is the release that the run starts on now.
@@ -229,7 +225,7 @@ func (g *Gateway) claimReleased(ctx context.Context, a askedRun, request schemas
 	if err != nil {
 		return owner, false, refused
 	}
-	return owner, false, sameRequest(owner, a.key, a.fingerprint())
+	return owner, false, owner.Same(a.key, a.fingerprint())
 }
 
 func (g *Gateway) wayOf(a askedRun, release *registry.Loaded) way {

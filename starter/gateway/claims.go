@@ -1,12 +1,12 @@
 package gateway
 
 import (
-	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"time"
 
+	"github.com/tenuto-dev/tenuto/activities/provider/blob/claims"
 	"github.com/tenuto-dev/tenuto/schemas"
 	"github.com/tenuto-dev/tenuto/starter/client"
 )
@@ -17,15 +17,7 @@ const (
 )
 
 // ownership is the record of who carries out a run with an idempotency key.
-type ownership struct {
-	Fingerprint string `json:"fingerprint"`
-	StartMS     int64  `json:"start_ms"`
-	Instance    string `json:"instance"`
-	Release     string `json:"release,omitempty"` // that the run is pinned to, whatever a label points to since
-	Call        string `json:"call,omitempty"`    // of a call of a model: the run that it is recorded as
-
-	Run *schemas.RunRequest `json:"run,omitempty"` // to carry on with when a client comes back for its events
-}
+type ownership = claims.Claim
 
 // own makes the run ours, or tells whose it is.
 func (g *Gateway) own(ctx context.Context, request schemas.RunRequest) (c ownership, mine bool, err error) {
@@ -35,27 +27,8 @@ func (g *Gateway) own(ctx context.Context, request schemas.RunRequest) (c owners
 }
 
 // claimRun makes a run id that of the request with c's fingerprint, or tells whose it is. Error: conflict where it is another request's.
-func (g *Gateway) claimRun(ctx context.Context, tenant, id string, c ownership) (_ ownership, mine bool, err error) {
-	data, err := json.Marshal(c)
-	if err != nil {
-		return c, false, err
-	}
-	if mine, err = g.store.PutIfAbsent(ctx, schemas.ClaimKey(tenant, id), data); mine || err != nil {
-		return c, mine, err
-	}
-	owner, err := g.owner(ctx, tenant, id)
-	if err != nil {
-		return c, false, err
-	}
-	return owner, false, sameRequest(owner, id, c.Fingerprint)
-}
-
-// sameRequest reports why a run id is not the request's. Error: conflict.
-func sameRequest(owner ownership, id, fingerprint string) error {
-	if owner.Fingerprint == fingerprint {
-		return nil
-	}
-	return schemas.Errorf(schemas.Conflict, "run %s exists and belongs to another request; use a new idempotency key for a new request", id)
+func (g *Gateway) claimRun(ctx context.Context, tenant, id string, c ownership) (owner ownership, mine bool, err error) {
+	return claims.Take(ctx, g.store, tenant, id, c)
 }
 
 // claim is own for a run that the budgets admit. One that they refuse is not claimed; whoever asks again for what was begun before is told
@@ -71,48 +44,24 @@ func (g *Gateway) claim(ctx context.Context, request schemas.RunRequest, refused
 		}
 		return owner, false, err
 	}
-	return owner, false, sameRequest(owner, request.RunID, client.Fingerprint(request))
+	return owner, false, owner.Same(request.RunID, client.Fingerprint(request))
 }
 
-// succeed makes an abandoned run ours, or tells who was faster: of several processes that find the owner dead, one carries on.
+// succeed makes an abandoned run ours, or tells who was faster.
 func (g *Gateway) succeed(ctx context.Context, dead ownership, request schemas.RunRequest) (next ownership, mine bool, err error) {
-	next = dead
-	next.Instance = g.instance
-	if dead.Instance == g.instance {
-		return next, true, nil
-	}
-	data, err := json.Marshal(next)
-	if err != nil {
-		return next, false, err
-	}
-	key := schemas.SuccessorKey(request.Tenant, request.RunID, dead.Instance)
-	if mine, err = g.store.PutIfAbsent(ctx, key, data); mine || err != nil {
-		return next, mine, err
-	}
-	next, err = g.owner(ctx, request.Tenant, request.RunID)
-	return next, false, err
+	return claims.Succeed(ctx, g.store, request.Tenant, request.RunID, dead, g.instance)
 }
 
-// owner reads who has a run: who claimed it first, or the last of those who carried on for a dead one, or after a call that came to nothing. Error: not_found for a run that is
-// not claimed, and those of the store.
+// owner reads who has a run. Error: not_found for a run that is not claimed, and those of the store.
 func (g *Gateway) owner(ctx context.Context, tenant, id string) (ownership, error) {
-	owner, err := g.claimAt(ctx, schemas.ClaimKey(tenant, id))
-	if err != nil && schemas.CodeOf(err) == schemas.NotFound {
-		owner, err = g.claimStreaming(ctx, tenant, id)
-	}
-	if err != nil {
+	owner, err := claims.Owner(ctx, g.store, tenant, id)
+	if err == nil || schemas.CodeOf(err) != schemas.NotFound {
 		return owner, err
 	}
-	for {
-		next, err := g.claimAt(ctx, schemas.SuccessorKey(tenant, id, cmp.Or(owner.Call, owner.Instance)))
-		if err != nil && schemas.CodeOf(err) == schemas.NotFound {
-			return owner, nil // nobody has succeeded it
-		}
-		if err != nil {
-			return owner, err
-		}
-		owner = next
+	if owner, err = g.claimStreaming(ctx, tenant, id); err != nil {
+		return owner, err
 	}
+	return claims.Latest(ctx, g.store, tenant, id, owner)
 }
 
 // claimStreaming reads the claim of a streamed run that has not ended. Error: not_found for a run without one.
@@ -131,18 +80,6 @@ func (g *Gateway) claimStreaming(ctx context.Context, tenant, id string) (owners
 	return owner, nil
 }
 
-func (g *Gateway) claimAt(ctx context.Context, key string) (ownership, error) {
-	var owner ownership
-	stored, err := g.store.Get(ctx, key)
-	if err != nil {
-		return owner, err
-	}
-	if err := json.Unmarshal(stored, &owner); err != nil {
-		return owner, schemas.Wrap(schemas.Internal, err, "the claim %s cannot be read", key)
-	}
-	return owner, nil
-}
-
 // join finds what became of a claimed run: its record, or the workflow that it is, or that somebody is still at it. Not found means that
 // whoever claimed it is gone, and left what was paid for behind. Who does not want to wait is told that it goes on as soon as it is a
 // workflow, and no sooner: what is carried out in a lane ends with its process, and then only a caller who waits has it done again.
@@ -150,7 +87,7 @@ func (g *Gateway) join(ctx context.Context, owner ownership, request schemas.Run
 	for pause := claimPoll; ; pause = min(2*pause, claimPollMost) {
 		exchange, ok, err := g.exchange(ctx, request.Tenant, request.RunID, time.UnixMilli(owner.StartMS))
 		if ok || err != nil {
-			out := outcomeOf(exchange)
+			out := exchange.Outcome()
 			return finished{request.RunID, &out}, ok, errors.Join(err, client.FailureOf(out))
 		}
 		under, err := g.exists(ctx, request)
@@ -178,7 +115,7 @@ func (g *Gateway) abandoned(ctx context.Context, owner ownership, request schema
 	if detached && g.inFlight.has(flightOf(request)) {
 		return false
 	}
-	return owner.Instance == g.instance || !g.alive(ctx, owner.Instance)
+	return owner.Instance == g.instance || !owner.Starting(g.now()) && !g.alive(ctx, owner.Instance)
 }
 
 // exists reports whether the run is a workflow of its own.

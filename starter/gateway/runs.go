@@ -234,11 +234,6 @@ func (g *Gateway) fitsLane(execution schemas.Execution, plan schemas.Plan) bool 
 	return g.lanes != nil && execution != schemas.ExecutionWorkflow && plan.FitsLane()
 }
 
-// outcomeOf is the result that a record tells of.
-func outcomeOf(e schemas.Exchange) schemas.RunOutcome {
-	return schemas.RunOutcome{RunID: e.RunID, Output: schemas.Content{Text: string(e.Output), Ref: e.OutputRef}, Usage: e.Usage, Cost: e.Cost, Failure: e.Failure, Charge: e.Charge}
-}
-
 // exchange reads the record of a run.
 func (g *Gateway) exchange(ctx context.Context, tenant, id string, start time.Time) (schemas.Exchange, bool, error) {
 	data, ok, err := g.journal.Get(ctx, tenant, schemas.RunKey(tenant, id, start))

@@ -201,7 +201,7 @@ func (g *Gateway) followRun(ctx context.Context, in *eventsInput) (*reply, error
 	about := rest.RunResult{RunID: in.ID, Status: rest.RunRunning, Release: exchange.Release, Label: exchange.Label}
 	return g.events(t, about, readyRun{request: request}, func(ctx context.Context) (finished, error) {
 		if ok {
-			out := outcomeOf(exchange)
+			out := exchange.Outcome()
 			return finished{in.ID, &out}, client.FailureOf(out)
 		}
 		return g.awaited(ctx, request, in.Start)
@@ -214,7 +214,7 @@ func (g *Gateway) awaited(ctx context.Context, request schemas.RunRequest, start
 		working := g.underWay(ctx, request.Tenant, request.RunID) || g.inFlight.has(flightOf(request)) // asked before the record is looked for
 		exchange, ok, err := g.ended(ctx, request.Tenant, request.RunID, startMS)
 		if ok || err != nil {
-			out := outcomeOf(exchange)
+			out := exchange.Outcome()
 			return finished{request.RunID, &out}, errors.Join(err, client.FailureOf(out))
 		}
 		switch workflow, err := g.exists(ctx, request); {

@@ -116,11 +116,13 @@ func activitiesOver(deps Deps) bound {
 	}
 	releases := registry.New(deps.Store, time.Now)
 	return bound{
-		ingest:  &ingest.Activities{Store: deps.Store, Index: deps.Index, Models: deps.Models, Ledger: &ledger.Ledger{Store: deps.Store}},
-		chain:   steps,
-		drop:    &collection.Activities{Store: deps.Store, Index: deps.Index},
-		spend:   &spend.Activities{Store: deps.Store, Journal: deps.Journal, Runs: runs{deps.Temporal}},
-		release: &release.Activities{Store: deps.Store, Registry: releases, Source: deps.Forge},
+		ingest: &ingest.Activities{Store: deps.Store, Index: deps.Index, Models: deps.Models, Ledger: &ledger.Ledger{Store: deps.Store}},
+		chain:  steps,
+		drop:   &collection.Activities{Store: deps.Store, Index: deps.Index},
+		spend:  &spend.Activities{Store: deps.Store, Journal: deps.Journal, Runs: runs{deps.Temporal}},
+		release: &release.Activities{
+			Store: deps.Store, Registry: releases, Source: deps.Forge, Journal: deps.Journal, CheckInput: chain.CheckInput, Now: time.Now,
+		},
 		recall: &recall.Activities{
 			Store: deps.Store, Registry: releases, Journal: deps.Journal, CheckInput: chain.CheckInput, Now: time.Now,
 			Runs: recall.Temporal{Client: deps.Temporal},
@@ -149,6 +151,8 @@ func (b bound) bind(r bind.Registry) {
 	bind.Activity(r, schemas.DropCollection, b.drop.Drop)
 	bind.Activity(r, schemas.ResolveRelease, b.release.Resolve)
 	bind.Activity(r, schemas.CompileRelease, b.release.Compile)
+	bind.Activity(r, schemas.PinRun, b.release.Pin)
+	bind.Activity(r, schemas.FetchText, b.chain.Fetch)
 
 	bind.Activity(r, schemas.OpenLedger, b.spend.Open)
 	bind.Activity(r, schemas.KeepBudgets, b.spend.Keep)
