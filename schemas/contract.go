@@ -90,6 +90,14 @@ var (
 // RecallProgress answers how far a recall is.
 var RecallProgress = Query[RecallSweep]{"recall.progress"}
 
+// The durable calls of a callback. Each may be repeated: what is told is read from the record of the run, a receiver knows a message by its id,
+// and how a delivery stands is one object.
+var (
+	PrepareCallback = Activity[CallbackOf, CallbackBody]{"callback.prepare"}
+	DeliverCallback = Activity[DeliverRequest, Delivery]{"callback.deliver"}
+	KeepDelivery    = Activity[KeepDeliveryRequest, Delivery]{"callback.keep"}
+)
+
 // DropCollection removes a tenant's collection from the index and the store.
 var DropCollection = Activity[DropRequest, DropReport]{"collection.drop"}
 
@@ -108,6 +116,7 @@ var (
 	Ledger      = Workflow[LedgerRequest, LedgerOutcome]{"Ledger"}
 	RecallRuns  = Workflow[RecallRequest, RecallReport]{"Recall"}
 	Reconcile   = Workflow[ReconcileRequest, ReconcileReport]{"Reconcile"}
+	Callback    = Workflow[CallbackRequest, Delivery]{"Callback"}
 )
 
 // IngestProgress answers how far an ingestion is.

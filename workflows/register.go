@@ -25,6 +25,7 @@ func Register(r Registry) {
 	bind(r, schemas.Ledger, Ledger)
 	bind(r, schemas.RecallRuns, Recall)
 	bind(r, schemas.Reconcile, Reconcile)
+	bind(r, schemas.Callback, Callback)
 }
 
 func bind[In, Out any](r Registry, contract schemas.Workflow[In, Out], fn func(workflow.Context, In) (Out, error)) {
