@@ -58,7 +58,7 @@ type askedRun struct {
 	detached bool
 	streamed bool
 	loaded   *registry.Loaded // the release, where it is known already
-	callback string // URL that is told of the end; empty for none
+	callback string           // URL that is told of the end; empty for none
 }
 
 func (g *Gateway) runRelease(ctx context.Context, in *chainRunInput) (*reply, error) {
