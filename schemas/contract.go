@@ -96,6 +96,14 @@ var (
 // RecallProgress answers how far a recall is.
 var RecallProgress = Query[RecallSweep]{"recall.progress"}
 
+// The durable calls of a callback. Each may be repeated: what is told is read from the record of the run, a receiver knows a message by its id,
+// and how a delivery stands is one object.
+var (
+	PrepareCallback = Activity[CallbackOf, CallbackBody]{"callback.prepare"}
+	DeliverCallback = Activity[DeliverRequest, Delivery]{"callback.deliver"}
+	KeepDelivery    = Activity[KeepDeliveryRequest, Delivery]{"callback.keep"}
+)
+
 // DropCollection removes a tenant's collection from the index and the store.
 var DropCollection = Activity[DropRequest, DropReport]{"collection.drop"}
 
@@ -116,6 +124,7 @@ var (
 	Reconcile   = Workflow[ReconcileRequest, ReconcileReport]{"Reconcile"}
 	Pin         = Workflow[PinRequest, PinOutcome]{"Pin"}
 	Fetch       = Workflow[FetchRequest, Fetched]{"Fetch"}
+	Callback    = Workflow[CallbackRequest, Delivery]{"Callback"}
 )
 
 // IngestProgress answers how far an ingestion is.

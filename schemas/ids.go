@@ -109,6 +109,22 @@ func ShardID(tenant, collection, ingestion string, shard int) string {
 // RunWorkflowID is the workflow that executes a run. It is the idempotency key of the run.
 func RunWorkflowID(tenant, run string) string { return "run/" + tenant + "/" + run }
 
+// CallbackID is the workflow that carries a run through and tells its end to whoever asked for it: one for each run, so it is told once.
+func CallbackID(tenant, run string) string { return "callback/" + tenant + "/" + run }
+
+// CallbackMessageID names the callback of a run to its receiver, the same at every attempt. It holds no full stop, which separates what is signed.
+func CallbackMessageID(tenant, run string) string {
+	return "msg_" + Hash([]byte(CallbackID(tenant, run)))[:32]
+}
+
+// CallbackKey is how the delivery of a run's callback stands. The day is that of the run's start, as in its record.
+func CallbackKey(tenant, run string, start time.Time) string {
+	return TenantPrefix(tenant) + "callbacks/" + start.UTC().Format("2006/01/02") + "/" + run + ".json"
+}
+
+// RunPath is where the gateway shows a run.
+func RunPath(run string) string { return "/api/v1/runs/" + run }
+
 // ModelChain is what records of calls of a configured model have for a chain. No chain is called so.
 func ModelChain(model string) string { return "model " + model }
 

@@ -62,6 +62,7 @@ type RecalledRun struct {
 	StartMS   int64             `json:"start_ms"`
 	Lane      bool              `json:"lane,omitempty"`
 	Batch     bool              `json:"batch,omitempty"`
+	Callback  string            `json:"callback,omitempty"` // URL that is told of the end, and of that of the run in its place
 	Action    RecallAction      `json:"action"`
 	Outcome   string            `json:"outcome,omitempty"`    // a status of a run, or rerun or unknown; empty while it is not known
 	RerunAs   string            `json:"rerun_as,omitempty"`   // id of the run that is started anew in its place

@@ -43,6 +43,7 @@ type RunRequest struct {
 	Metadata map[string]string `json:"metadata,omitempty"`
 	RerunOf  string            `json:"rerun_of,omitempty"` // run on a recalled release in whose place this one is
 	Charge   Charge            `json:"charge,omitzero"`    // who pays, where a budget applies
+	Callback string            `json:"callback,omitempty"` // URL that is told of the end
 }
 
 // StepRequest is the call of one step.
@@ -297,6 +298,7 @@ type Exchange struct {
 	RerunOf  string            `json:"rerun_of,omitempty"`  // run on a recalled release in whose place this one was
 	RerunAs  string            `json:"rerun_as,omitempty"`  // run in whose place that one is: this one's release was recalled
 	Charge   Charge            `json:"charge,omitzero"`     // whose budgets paid
+	Callback bool              `json:"callback,omitempty"`  // its end is told to a URL: CallbackKey has how that stands
 	FilledMS int64             `json:"filled_ms,omitempty"` // when the record was filled in from the workflow's history, Unix milliseconds; 0 for one that the run left
 }
 

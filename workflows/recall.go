@@ -75,8 +75,16 @@ func recallDetails(recall schemas.Recall, sweep schemas.RecallSweep) string {
 	return fmt.Sprintf("waits for %d runs on release %s to end (%s), such as run %s", sweep.InFlight, short, recall.Action, sweep.Oldest)
 }
 
-// rerun starts a run on another release in place of one that was cancelled. It outlives the recall.
+// rerun starts a run on another release in place of one that was cancelled. It outlives the recall. Where the end of that one was to be told to a
+// URL, so is the end of this one; no history from before there were callbacks has such a run.
 func rerun(ctx workflow.Context, in schemas.RunRequest) error {
+	if in.Callback != "" {
+		return step.Launch(ctx, schemas.Callback, schemas.CallbackRequest{Run: in}, step.Launching{
+			ID: schemas.CallbackID(in.Tenant, in.RunID), Queue: schemas.QueueInteractive,
+			Summary: "callback of run " + in.RunID + ", in place of run " + in.RerunOf, Fairness: in.Tenant,
+			Keywords: map[string]string{schemas.AttrTenant: in.Tenant, schemas.AttrChain: in.Plan.Chain},
+		})
+	}
 	return step.Launch(ctx, schemas.Chain, in, step.Launching{
 		ID: schemas.RunWorkflowID(in.Tenant, in.RunID), Queue: schemas.QueueInteractive,
 		Summary: "chain " + in.Plan.Chain + ", in place of run " + in.RerunOf, Fairness: in.Tenant,

@@ -27,6 +27,7 @@ func Register(r Registry) {
 	bind(r, schemas.Reconcile, Reconcile)
 	bind(r, schemas.Pin, Pin)
 	bind(r, schemas.Fetch, Fetch)
+	bind(r, schemas.Callback, Callback)
 }
 
 func bind[In, Out any](r Registry, contract schemas.Workflow[In, Out], fn func(workflow.Context, In) (Out, error)) {

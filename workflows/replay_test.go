@@ -76,7 +76,7 @@ func TestReplay(t *testing.T) {
 	}
 	for _, name := range []string{
 		schemas.Ingest.Name(), schemas.IngestShard.Name(), schemas.Chain.Name(), schemas.ChainPart.Name(), schemas.Lane.Name(), schemas.Drop.Name(),
-		schemas.Reconcile.Name(), schemas.MakeRelease.Name(), schemas.RecallRuns.Name(), schemas.Ledger.Name(),
+		schemas.Reconcile.Name(), schemas.MakeRelease.Name(), schemas.RecallRuns.Name(), schemas.Ledger.Name(), schemas.Callback.Name(),
 	} {
 		if !seen[name] {
 			t.Errorf("no history of workflow %s is recorded", name)
@@ -115,6 +115,8 @@ func TestReplayFindsChanges(t *testing.T) {
 		{"Recall-rerun.json.gz", func(r workflows.Registry) { alter(r, schemas.RecallRuns, recallThatLooksOnce) }},
 		{"Ledger-lost.json.gz", func(r workflows.Registry) { alter(r, schemas.Ledger, ledgerOf(&schemas.LedgerState{})) }},
 		{"Ledger-continued.json.gz", func(r workflows.Registry) { alter(r, schemas.Ledger, ledgerOf(nil)) }},
+		{"Callback-delivered.json.gz", func(r workflows.Registry) { alter(r, schemas.Callback, callbackThatTellsFirst) }},
+		{"Callback-refused.json.gz", func(r workflows.Registry) { alter(r, schemas.Callback, callbackThatTellsFirst) }},
 		{"Lane-runs.json.gz", func(r workflows.Registry) { alter(r, schemas.Lane, laneThatRecordsFirst) }},
 		{"Lane-batch1.json.gz", func(r workflows.Registry) { alter(r, schemas.Lane, laneThatRecordsFirst) }},
 	} {
@@ -159,10 +161,16 @@ func TestRecordedHistoriesTellWhatTheyShould(t *testing.T) {
 		"Release-imported": {enumspb.EVENT_TYPE_ACTIVITY_TASK_COMPLETED, 2},
 		"Recall-rerun":     {enumspb.EVENT_TYPE_CHILD_WORKFLOW_EXECUTION_STARTED, 1},
 		"Ledger-lost":      {enumspb.EVENT_TYPE_ACTIVITY_TASK_COMPLETED, 2},
+		"Callback-refused": {enumspb.EVENT_TYPE_CHILD_WORKFLOW_EXECUTION_FAILED, 1},
 		"Lane-runs":        {enumspb.EVENT_TYPE_WORKFLOW_EXECUTION_UPDATE_COMPLETED, 4},
 	} {
 		if n := count(name, want.kind); n != want.times {
 			t.Errorf("%s has %d events of type %s, want %d", name, n, want.kind, want.times)
+		}
+	}
+	for _, name := range []string{"Callback-delivered", "Callback-refused"} {
+		if n := count(name, enumspb.EVENT_TYPE_ACTIVITY_TASK_COMPLETED); n != 3 {
+			t.Errorf("%s has %d calls, want 3", name, n)
 		}
 	}
 	for _, name := range []string{"Lane-runs", "Lane-batch1"} {
@@ -170,13 +178,15 @@ func TestRecordedHistoriesTellWhatTheyShould(t *testing.T) {
 			t.Errorf("%s promotes %d runs", name, n)
 		}
 	}
-	retried := false
-	for _, event := range readHistory(t, filepath.Join("testdata", "replay", "Ingest-recovered.json.gz")).GetEvents() {
-		started := event.GetActivityTaskStartedEventAttributes()
-		retried = retried || started.GetAttempt() > 1 && started.GetLastFailure() != nil
-	}
-	if !retried {
-		t.Error("no activity of Ingest-recovered failed and recovered")
+	for _, name := range []string{"Ingest-recovered", "Callback-delivered"} {
+		retried := false
+		for _, event := range readHistory(t, filepath.Join("testdata", "replay", name+".json.gz")).GetEvents() {
+			started := event.GetActivityTaskStartedEventAttributes()
+			retried = retried || started.GetAttempt() > 1 && started.GetLastFailure() != nil
+		}
+		if !retried {
+			t.Errorf("no activity of %s failed and recovered", name)
+		}
 	}
 }
 
@@ -219,6 +229,12 @@ func chainOf(change func(*schemas.RunRequest)) func(workflow.Context, schemas.Ru
 		change(&in)
 		return workflows.Chain(ctx, in)
 	}
+}
+
+// callbackThatTellsFirst tells of a run before it is carried out.
+func callbackThatTellsFirst(ctx workflow.Context, in schemas.CallbackRequest) (schemas.Delivery, error) {
+	of := schemas.CallbackOf{Tenant: in.Run.Tenant, RunID: in.Run.RunID, StartMS: in.Run.StartMS}
+	return step.Do(ctx, step.Notify, schemas.DeliverCallback, schemas.DeliverRequest{CallbackOf: of, URL: in.Run.Callback}, "")
 }
 
 // partThatEndsEarly leaves out the last item.

@@ -77,6 +77,7 @@ func (a *Activities) exchange(ctx context.Context, in schemas.RecordRequest, out
 		RunID: run.RunID, Tenant: run.Tenant, Chain: run.Plan.Chain, Bundle: run.Bundle, Plan: run.Plan, Status: in.Status, Failure: in.Failure,
 		StartMS: run.StartMS, TookMS: max(0, in.EndMS-run.StartMS), Lane: in.Lane, Retries: run.Retries,
 		Release: run.Release, Label: run.Label, Key: run.Key, Metadata: run.Metadata, RerunOf: run.RerunOf, Charge: run.Charge,
+		Callback: run.Callback != "",
 	}
 	var err error
 	if exchange.RerunAs, err = a.rerunAs(ctx, exchange); err != nil {

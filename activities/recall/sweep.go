@@ -127,7 +127,7 @@ func (s *sweep) act(ctx context.Context, id string, execution Execution) error {
 	}
 	run := schemas.RecalledRun{
 		RunID: id, Chain: request.Plan.Chain, Release: request.Release, Label: request.Label, Key: request.Key, Metadata: request.Metadata,
-		StartMS: request.StartMS, Batch: request.Batch, Action: s.in.Recall.Action,
+		StartMS: request.StartMS, Batch: request.Batch, Callback: request.Callback, Action: s.in.Recall.Action,
 	}
 	if s.on != nil {
 		if run.RerunAs, run.Note, err = s.anew(ctx, request); err != nil {
@@ -237,7 +237,7 @@ func (s *sweep) restart(ctx context.Context, run schemas.RecalledRun, exchange s
 	}
 	s.out.Rerun = append(s.out.Rerun, schemas.RunRequest{
 		Tenant: s.in.Tenant, RunID: run.RerunAs, Bundle: s.on.Bundle, Plan: s.on.Plan, Input: input, StartMS: s.in.Recall.AtMS, Batch: run.Batch,
-		Release: s.on.Hash, Label: run.Label, Key: run.Key, Metadata: run.Metadata, RerunOf: run.RunID,
+		Release: s.on.Hash, Label: run.Label, Key: run.Key, Metadata: run.Metadata, RerunOf: run.RunID, Callback: run.Callback,
 	})
 	return nil
 }

@@ -32,6 +32,7 @@ type credentials struct {
 	S3Bucket        string `json:"s3_bucket"`
 	S3AccessKey     string `json:"s3_access_key"`
 	S3SecretKey     string `json:"s3_secret_key"`
+	WebhookSecret   string `json:"webhook_secret"` // that those of callbacks are derived from
 }
 
 // openCredentials reads the keys kept in dir, makes those that are missing, and writes them back with the addresses of p.
@@ -65,6 +66,7 @@ func (c *credentials) fill(p ports) {
 	c.WeaviateAPIKey = cmp.Or(c.WeaviateAPIKey, randomHex(32))
 	c.S3AccessKey = cmp.Or(c.S3AccessKey, randomHex(10))
 	c.S3SecretKey = cmp.Or(c.S3SecretKey, randomHex(20))
+	c.WebhookSecret = cmp.Or(c.WebhookSecret, randomHex(32))
 }
 
 func randomHex(bytes int) string {
@@ -88,6 +90,9 @@ func (c credentials) environment(parts partSet) map[string]string {
 	env := map[string]string{}
 	if parts["gateway"] {
 		env["TENUTO_URL"], env["TENUTO_API_KEY"] = c.URL, c.APIKey
+	}
+	if parts["gateway"] || parts["worker"] {
+		env["TENUTO_WEBHOOK_SECRET"] = c.WebhookSecret
 	}
 	if parts["temporal"] {
 		env["TEMPORAL_ADDRESS"], env["TEMPORAL_NAMESPACE"] = c.TemporalAddress, namespace

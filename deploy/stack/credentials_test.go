@@ -53,7 +53,7 @@ func TestCredentialsOfTwoStacksDiffer(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if a.APIKey == b.APIKey || a.WeaviateAPIKey == b.WeaviateAPIKey || a.S3SecretKey == b.S3SecretKey {
+	if a.APIKey == b.APIKey || a.WeaviateAPIKey == b.WeaviateAPIKey || a.S3SecretKey == b.S3SecretKey || a.WebhookSecret == b.WebhookSecret {
 		t.Error("two stacks share a key")
 	}
 }

@@ -41,6 +41,7 @@ type grammar struct {
 	Releases    releasesCommand    `cmd:"" help:"List, show and compare releases."`
 	Label       labelCommand       `cmd:"" help:"Move labels, and see and decide how they moved."`
 	Recall      recallCommand      `cmd:"" help:"Recall a release: no run starts on it, and runs in flight are dealt with."`
+	Callbacks   callbacksCommand   `cmd:"" help:"Show the secret that callbacks are signed with, which tell services how their runs ended."`
 	Export      exportCommand      `cmd:"" help:"Write the records of runs to files, as Parquet and JSON lines, by day."`
 	Collections collectionsCommand `cmd:"" help:"List, show and delete collections."`
 	Keys        keysCommand        `cmd:"" help:"Create, list, rotate and revoke API keys."`

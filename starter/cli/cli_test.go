@@ -18,9 +18,11 @@ import (
 	"github.com/tenuto-dev/tenuto/activities/provider/blob/registry"
 	"github.com/tenuto-dev/tenuto/activities/provider/forge"
 	"github.com/tenuto-dev/tenuto/activities/provider/forge/memforge"
+	"github.com/tenuto-dev/tenuto/activities/provider/notify"
 	"github.com/tenuto-dev/tenuto/activities/release"
 	"github.com/tenuto-dev/tenuto/schemas"
 	"github.com/tenuto-dev/tenuto/starter/cli"
+	"github.com/tenuto-dev/tenuto/starter/gateway"
 	"github.com/tenuto-dev/tenuto/starter/gateway/gatewaytest"
 	"github.com/tenuto-dev/tenuto/starter/gateway/rest"
 )
@@ -41,7 +43,7 @@ func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata", ContinueOnError: true, UpdateScripts: *update,
 		Setup: func(env *testscript.Env) error {
-			server := gatewaytest.Start(env.T().(testing.TB), nil)
+			server := gatewaytest.Start(env.T().(testing.TB), signing)
 			if err := plant(server); err != nil {
 				return err
 			}
@@ -55,6 +57,15 @@ func TestScripts(t *testing.T) {
 			return nil
 		},
 	})
+}
+
+// signing gives a gateway what callbacks are signed with.
+func signing(d *gateway.Deps) {
+	keys, err := notify.ParseKeys(strings.Repeat("s", 32))
+	if err != nil {
+		panic(err)
+	}
+	d.Notify = &notify.Sender{Keys: keys}
 }
 
 // environment names the server as TENUTO_* variables do.

@@ -29,6 +29,7 @@ type runCommand struct {
 	Batch     bool              `help:"Nobody waits for it: its model calls go behind those that somebody waits for."`
 	Execution schemas.Execution `default:"" enum:",auto,workflow,lane" placeholder:"HOW" help:"How the run is carried out: auto, workflow or lane (default: as the chain says)."`
 	Metadata  map[string]string `placeholder:"K=V" help:"Short texts that are kept with the run of a release."`
+	Callback  string            `placeholder:"URL" help:"Tell this URL how the run of a release ended, by a signed POST."`
 	Key       string            `placeholder:"KEY" help:"Idempotency key, which becomes the run's id; the same key with the same request joins the run or has its result."`
 }
 
@@ -49,8 +50,8 @@ func (c runCommand) Run(s *session) error {
 	if strings.Contains(c.Chain, "@") || c.Release != "" {
 		return c.released(s)
 	}
-	if len(c.Metadata) > 0 {
-		return schemas.Errorf(schemas.Invalid, "--metadata is of runs of a release: name CHAIN@LABEL or --release")
+	if len(c.Metadata) > 0 || c.Callback != "" {
+		return schemas.Errorf(schemas.Invalid, "--metadata and --callback are of runs of a release: name CHAIN@LABEL or --release")
 	}
 	c.Project = cmp.Or(c.Project, ".")
 	problems, err := wire.CheckProject(c.Project)
@@ -94,6 +95,9 @@ func (c runCommand) released(s *session) error {
 		request.Mode = "detach"
 	case c.Stream:
 		request.Mode = "stream"
+	}
+	if c.Callback != "" {
+		request.Callback = &rest.Callback{URL: c.Callback}
 	}
 	if c.Release != "" {
 		var found rest.ReleaseContent

@@ -133,6 +133,9 @@ func (c showRun) Run(s *session) error {
 	return s.print(found, func(w io.Writer) {
 		if found.Record != nil {
 			writeRecord(w, *found.Record, c.Full)
+			if found.Callback != nil {
+				fmt.Fprintln(w, "callback   "+deliveryText(*found.Callback))
+			}
 			for _, f := range found.Feedback {
 				fmt.Fprintln(w, "feedback   "+feedbackText(f))
 			}

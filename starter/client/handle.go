@@ -151,7 +151,7 @@ func (c *Client) startElsewhere(ctx context.Context, a asked, why string) (begun
 func (c *Client) pin(ctx context.Context, a asked) (schemas.PinOutcome, error) {
 	in := schemas.PinRequest{
 		Tenant: c.tenant, RunID: a.key, Chain: a.chain, Label: a.label, Release: a.release, Input: string(a.input), Metadata: a.metadata,
-		Fingerprint: NamedFingerprint(a.chain, a.label, a.release, a.input, a.metadata),
+		Fingerprint: NamedFingerprint(a.chain, a.label, a.release, a.input, a.metadata, ""),
 	}
 	run, err := Start(ctx, c.temporal, client.StartWorkflowOptions{
 		ID: schemas.PinID(in.Tenant, in.RunID, in.Fingerprint), TaskQueue: schemas.QueueInteractive, WorkflowExecutionTimeout: pinTime,

@@ -144,8 +144,8 @@ func (a *asked) name(name string) error {
 }
 
 // NamedFingerprint is the same for runs by a label or release that ask for the same. A run by label is asked for by the label, wherever that
-// points.
-func NamedFingerprint(chain, label, release string, input json.RawMessage, metadata map[string]string) string {
+// points. The callback is the URL that hears of the end; empty for none.
+func NamedFingerprint(chain, label, release string, input json.RawMessage, metadata map[string]string, callback string) string {
 	var compact bytes.Buffer
 	if json.Compact(&compact, input) != nil {
 		compact.Reset()
@@ -154,7 +154,11 @@ func NamedFingerprint(chain, label, release string, input json.RawMessage, metad
 	if len(metadata) == 0 {
 		metadata = nil
 	}
-	data, err := json.Marshal([]any{"released", chain, label, release, compact.String(), metadata})
+	of := []any{"released", chain, label, release, compact.String(), metadata}
+	if callback != "" {
+		of = append(of, callback)
+	}
+	data, err := json.Marshal(of)
 	if err != nil { // strings always marshal
 		panic(err)
 	}

@@ -23,6 +23,26 @@ func valueOf(f schemas.Feedback) string {
 	return f.Label
 }
 
+// deliveryOf is how the delivery of a callback stands.
+func deliveryOf(d schemas.Delivery) string {
+	attempts := fmt.Sprintf("%d attempts", d.Attempts)
+	if d.Attempts == 1 {
+		attempts = "1 attempt"
+	}
+	switch d.State {
+	case schemas.Delivered:
+		return fmt.Sprintf("delivered to %s, %s", d.To, attempts)
+	case schemas.DeliveryRefused:
+		return fmt.Sprintf("refused, %s: %s", attempts, d.Detail)
+	case schemas.DeliveryGivenUp:
+		return fmt.Sprintf("given up, %s: %s", attempts, d.Detail)
+	}
+	if d.Attempts == 0 {
+		return "not delivered yet"
+	}
+	return fmt.Sprintf("not delivered yet, %s: %s", attempts, d.Detail)
+}
+
 // costOf never shows what is unknown as nothing.
 func costOf(c schemas.Cost, u schemas.Usage) string {
 	switch {

@@ -124,6 +124,9 @@ func (c *Console) record(ctx context.Context, view *runView, run rest.Run, q url
 	e := *run.Record
 	page := newTexts(run.RunID, e.StartMS)
 	view.Facts = factsOf(e)
+	if run.Callback != nil {
+		view.Facts = append(view.Facts, fact{Name: "Callback", Value: deliveryOf(*run.Callback)})
+	}
 	if e.FilledMS > 0 {
 		view.Filled = when(time.UnixMilli(e.FilledMS))
 	}

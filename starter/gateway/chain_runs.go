@@ -58,12 +58,18 @@ type askedRun struct {
 	detached bool
 	streamed bool
 	loaded   *registry.Loaded // the release, where it is known already
+	callback string           // URL that is told of the end; empty for none
 }
 
 func (g *Gateway) runRelease(ctx context.Context, in *chainRunInput) (*reply, error) {
 	asked, err := askedOf(ctx, in)
 	if err != nil {
 		return nil, err
+	}
+	if in.Body.Callback != nil {
+		if err := g.notify.Check(asked.callback); err != nil {
+			return nil, err
+		}
 	}
 	ready, err := g.ready(ctx, asked)
 	if err != nil {
@@ -114,6 +120,9 @@ func askedOf(ctx context.Context, in *chainRunInput) (askedRun, error) {
 		name: labelOf(ctx, chain, label), release: body.Release, key: in.IdempotencyKey, input: input, metadata: body.Metadata,
 		by: caller(ctx).ID, detached: body.Mode == "detach", streamed: body.Mode == "stream",
 	}
+	if body.Callback != nil {
+		asked.callback = body.Callback.URL
+	}
 	return asked, asked.check()
 }
 
@@ -135,7 +144,7 @@ func (a askedRun) check() error {
 
 // fingerprint is the same for requests that ask for the same. A run by label is asked for by the label, wherever that points.
 func (a askedRun) fingerprint() string {
-	return client.NamedFingerprint(a.name.Chain, a.name.Label, a.release, a.input, a.metadata)
+	return client.NamedFingerprint(a.name.Chain, a.name.Label, a.release, a.input, a.metadata, a.callback)
 }
 
 // pinned is the release that the run starts on now.
@@ -230,7 +239,7 @@ func (g *Gateway) claimReleased(ctx context.Context, a askedRun, request schemas
 
 func (g *Gateway) wayOf(a askedRun, release *registry.Loaded) way {
 	return way{
-		lane:     !a.detached && g.fitsLane(release.Content.Chains[release.Chain].Execution, release.Plan),
+		lane:     !a.detached && a.callback == "" && g.fitsLane(release.Content.Chains[release.Chain].Execution, release.Plan),
 		detached: a.detached, claimed: a.key != "",
 	}
 }
@@ -240,7 +249,7 @@ func (g *Gateway) releasedRequest(ctx context.Context, a askedRun, release *regi
 	input, err := g.content(ctx, a.name.Tenant, a.input)
 	return schemas.RunRequest{
 		Tenant: a.name.Tenant, RunID: id, Bundle: release.Bundle, Plan: release.Plan, Input: input, StartMS: startMS, Fresh: a.key == "",
-		Release: release.Hash, Label: a.name.Label, Key: a.by, Metadata: a.metadata,
+		Release: release.Hash, Label: a.name.Label, Key: a.by, Metadata: a.metadata, Callback: a.callback,
 	}, err
 }
 

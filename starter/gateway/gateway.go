@@ -20,6 +20,7 @@ import (
 	"github.com/tenuto-dev/tenuto/activities/provider/blob/registry"
 	"github.com/tenuto-dev/tenuto/activities/provider/hub"
 	"github.com/tenuto-dev/tenuto/activities/provider/model/fleet"
+	"github.com/tenuto-dev/tenuto/activities/provider/notify"
 	"github.com/tenuto-dev/tenuto/schemas"
 	tenuto "github.com/tenuto-dev/tenuto/starter/client"
 	"github.com/tenuto-dev/tenuto/starter/gateway/budget"
@@ -36,8 +37,9 @@ type Deps struct {
 	Instance string           // unique name of the process; made up if empty
 	Hub      *hub.Hub         // of the worker that shares the process and its instance, so that short runs are carried out here; nil for none
 	Defaults Defaults
-	Fleet    *fleet.Fleet // of models that calls are passed through to; the local ones if nil
-	Checks   []Check      // of further parts, besides Temporal, its workers and the store
+	Fleet    *fleet.Fleet   // of models that calls are passed through to; the local ones if nil
+	Notify   *notify.Sender // of callbacks; without its keys they are refused
+	Checks   []Check        // of further parts, besides Temporal, its workers and the store
 	Logger   *zap.Logger
 	// BootstrapKey is a token that is stored as an admin key of the default tenant if it is used while no key has its id.
 	BootstrapKey string
@@ -86,6 +88,7 @@ type Gateway struct {
 	listings chan struct{} // bounds the listings held in memory
 	metrics  *metrics
 	relay    *relay.Relay
+	notify   *notify.Sender
 	api      huma.API
 	handler  http.Handler
 }
@@ -120,6 +123,7 @@ func New(deps Deps) (*Gateway, error) {
 		uploads:  make(chan struct{}, 8),
 		listings: make(chan struct{}, 2),
 		metrics:  newMetrics(),
+		notify:   deps.Notify,
 	}
 	if deps.Hub != nil {
 		g.hub = deps.Hub
@@ -214,6 +218,7 @@ func (g *Gateway) assemble(version string) http.Handler {
 	g.feedbackRoutes()
 	g.chainRunRoutes()
 	g.eventRoutes()
+	g.callbackRoutes()
 	g.releaseRoutes()
 	g.importRoutes()
 	g.recallRoutes()

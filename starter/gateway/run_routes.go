@@ -182,7 +182,10 @@ func (g *Gateway) show(ctx context.Context, tenant, id string, startMS int64) (r
 		}
 		run.Output = json.RawMessage(text)
 	}
-	return run, nil
+	if exchange.Callback {
+		run.Callback, err = g.delivery(ctx, tenant, id, exchange.StartMS)
+	}
+	return run, err
 }
 
 // unrecorded says what is known of a run without a record: it is under way, or was cut off before it could leave one.
@@ -197,6 +200,8 @@ func (g *Gateway) unrecorded(ctx context.Context, tenant, id string) (rest.Run, 
 			return run, coded
 		case g.underWay(ctx, tenant, id):
 			return run, nil // in a lane
+		case g.toBegin(ctx, tenant, id):
+			return run, nil
 		}
 		return run, noRun(id)
 	}

@@ -131,6 +131,9 @@ func flightOf(request schemas.RunRequest) string { return request.Tenant + "/" +
 // begin carries out a run in a lane where it may and one is free, else as a workflow of its own.
 func (g *Gateway) begin(ctx context.Context, request schemas.RunRequest, w way) (finished, error) {
 	request.First = w.first
+	if request.Callback != "" {
+		return g.beginCalledBack(ctx, request, w)
+	}
 	if w.lane {
 		out, began, err := g.lanes.Run(ctx, request)
 		switch {

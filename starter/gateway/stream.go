@@ -176,7 +176,7 @@ func (g *Gateway) followRun(ctx context.Context, in *eventsInput) (*reply, error
 			return nil, err
 		}
 		about := rest.RunResult{RunID: in.ID, Status: rest.RunRunning, Release: request.Release, Label: request.Label}
-		w := way{lane: g.fitsLane("", request.Plan), claimed: true}
+		w := way{lane: request.Callback == "" && g.fitsLane("", request.Plan), claimed: true}
 		ready := readyRun{request: request, way: w, owner: owner}
 		return g.events(t, about, ready, func(ctx context.Context) (finished, error) {
 			return g.underway.carry(ctx, g, ready)

@@ -10,6 +10,7 @@ import (
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/worker"
 
+	"github.com/tenuto-dev/tenuto/activities/callback"
 	"github.com/tenuto-dev/tenuto/activities/chain"
 	"github.com/tenuto-dev/tenuto/activities/collection"
 	"github.com/tenuto-dev/tenuto/activities/ingest"
@@ -21,6 +22,7 @@ import (
 	"github.com/tenuto-dev/tenuto/activities/provider/hub"
 	"github.com/tenuto-dev/tenuto/activities/provider/model"
 	"github.com/tenuto-dev/tenuto/activities/provider/model/fleet"
+	"github.com/tenuto-dev/tenuto/activities/provider/notify"
 	"github.com/tenuto-dev/tenuto/activities/provider/vector"
 	"github.com/tenuto-dev/tenuto/activities/provider/web"
 	"github.com/tenuto-dev/tenuto/activities/recall"
@@ -45,6 +47,7 @@ type Deps struct {
 	Journal  *journal.Journal
 	Fleet    *fleet.Fleet
 	Forge    *forge.Forge
+	Notify   *notify.Sender
 	Hub      *hub.Hub // tells the front door in the same process how runs get on
 	Instance string   // unique name of the process; lanes have a queue of that name
 }
@@ -107,6 +110,7 @@ type bound struct {
 	spend   *spend.Activities
 	recall  *recall.Activities
 	prove   *reconcile.Activities
+	tell    *callback.Activities
 }
 
 func activitiesOver(deps Deps) bound {
@@ -128,6 +132,7 @@ func activitiesOver(deps Deps) bound {
 			Runs: recall.Temporal{Client: deps.Temporal},
 		},
 		prove: &reconcile.Activities{Temporal: deps.Temporal, Store: deps.Store, Journal: deps.Journal, Filler: steps, Now: time.Now},
+		tell:  &callback.Activities{Store: deps.Store, Records: deps.Journal, Sender: deps.Notify, Now: time.Now},
 	}
 }
 
@@ -161,6 +166,9 @@ func (b bound) bind(r bind.Registry) {
 	bind.Activity(r, schemas.SweepRecall, b.recall.Sweep)
 	bind.Activity(r, schemas.ReportRecall, b.recall.Report)
 	bind.Activity(r, schemas.ReconcilePage, b.prove.Page)
+	bind.Activity(r, schemas.PrepareCallback, b.tell.Prepare)
+	bind.Activity(r, schemas.DeliverCallback, b.tell.Deliver)
+	bind.Activity(r, schemas.KeepDelivery, b.tell.Keep)
 }
 
 // Run polls until ctx ends, then lets work in flight finish for a moment. Error: unavailable when Temporal refuses the workers.

@@ -24,6 +24,7 @@ type Config struct {
 	Weaviate weaviatevector.Config
 	Models   schemas.Models // of the installation
 	GitHub   githubforge.Options
+	Webhooks Webhooks
 	Embedder string // of new collections
 	Model    string // of answers
 }
@@ -38,6 +39,7 @@ func Read(getenv func(string) string) (Config, error) {
 		},
 		Weaviate: weaviatevector.Config{URL: r.address("WEAVIATE_URL"), GRPC: getenv("WEAVIATE_GRPC"), APIKey: getenv("WEAVIATE_API_KEY")},
 		Models:   r.models(),
+		Webhooks: r.webhooks(),
 		GitHub:   githubforge.Options{BaseURL: getenv("GITHUB_API_URL"), Token: getenv("GITHUB_TOKEN")},
 		Embedder: cmp.Or(getenv("TENUTO_EMBEDDER"), "local/lexical"),
 		Model:    cmp.Or(getenv("TENUTO_MODEL"), "local/extractive"),

@@ -52,6 +52,24 @@ func TestReadNamesEveryProblem(t *testing.T) {
 	}
 }
 
+func TestWebhooks(t *testing.T) {
+	t.Parallel()
+	c, err := wire.Read(env("TENUTO_WEBHOOK_SECRET", strings.Repeat("s", 32), "TENUTO_WEBHOOK_ALLOW", "10.0.0.1:9000, *.inside.example"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff([]string{"10.0.0.1:9000", "*.inside.example"}, c.Webhooks.Allow); diff != "" || !c.Webhooks.Keys.Ready() {
+		t.Errorf("%s%v", diff, c.Webhooks.Keys.Ready())
+	}
+	if c, err := wire.Read(env()); err != nil || c.Webhooks.Keys.Ready() {
+		t.Errorf("without a secret: %v", err)
+	}
+	_, err = wire.Read(env("TENUTO_WEBHOOK_SECRET", "guess-me", "TENUTO_WEBHOOK_ALLOW", "http://inside/"))
+	if err == nil || !strings.Contains(err.Error(), "TENUTO_WEBHOOK_SECRET") || !strings.Contains(err.Error(), "TENUTO_WEBHOOK_ALLOW") || strings.Contains(err.Error(), "guess-me") {
+		t.Errorf("what is wrong with both: %v", err)
+	}
+}
+
 func TestInstalledProviders(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {

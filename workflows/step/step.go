@@ -59,6 +59,11 @@ var (
 		StartToClose: 30 * time.Minute, ScheduleToClose: 72 * time.Hour,
 		Heartbeat: 10 * time.Second, FirstRetry: time.Second, LongestRetry: 30 * time.Second,
 	}
+	// Notify tells a receiver in another house, which may be away for days.
+	Notify = Profile{
+		StartToClose: 45 * time.Second, ScheduleToClose: 72 * time.Hour,
+		Heartbeat: 10 * time.Second, FirstRetry: 5 * time.Second, LongestRetry: 6 * time.Hour,
+	}
 	// Bulk is a batch of ingestion. A part that is down for a night holds it up and loses nothing.
 	Bulk = Profile{
 		Queue: schemas.QueueIngest, StartToClose: 30 * time.Minute, ScheduleToClose: 72 * time.Hour,
@@ -136,11 +141,30 @@ type Launching struct {
 	Fairness string            // whose turn it takes
 	Keywords map[string]string // search attributes of type Keyword
 	Memo     map[string]string
+	Timeout  time.Duration // of the whole execution; zero is unbounded
 }
 
 // Launch starts wf and waits only until the server knows of it: it goes on whatever becomes of the caller. One that runs under the id
 // already, or did, is left to it.
 func Launch[In, Out any](ctx workflow.Context, wf schemas.Workflow[In, Out], in In, how Launching) error {
+	_, err := launch(ctx, wf, in, how)
+	return err
+}
+
+// Follow is Launch that waits until wf has ended, in whatever way. It returns false at once for one that was left to its id: nobody tells of
+// its end. A cancel ends the wait and nothing else.
+func Follow[In, Out any](ctx workflow.Context, wf schemas.Workflow[In, Out], in In, how Launching) (ended bool, err error) {
+	own, _ := workflow.NewDisconnectedContext(ctx)
+	child, err := launch(own, wf, in, how)
+	if child == nil || err != nil {
+		return false, err
+	}
+	err = workflow.Await(ctx, child.IsReady)
+	return err == nil, err
+}
+
+// launch starts wf; nil for one that was there already.
+func launch[In, Out any](ctx workflow.Context, wf schemas.Workflow[In, Out], in In, how Launching) (workflow.ChildWorkflowFuture, error) {
 	var attributes []temporal.SearchAttributeUpdate
 	for _, name := range workflow.DeterministicKeys(how.Keywords) {
 		attributes = append(attributes, temporal.NewSearchAttributeKeyKeyword(name).ValueSet(how.Keywords[name]))
@@ -155,13 +179,14 @@ func Launch[In, Out any](ctx workflow.Context, wf schemas.Workflow[In, Out], in 
 	ctx = workflow.WithChildOptions(ctx, workflow.ChildWorkflowOptions{
 		WorkflowID: how.ID, TaskQueue: how.Queue, Memo: memo, StaticSummary: how.Summary, ParentClosePolicy: enumspb.PARENT_CLOSE_POLICY_ABANDON,
 		WorkflowIDReusePolicy: enumspb.WORKFLOW_ID_REUSE_POLICY_REJECT_DUPLICATE, TypedSearchAttributes: temporal.NewSearchAttributes(attributes...),
-		Priority: temporal.Priority{PriorityKey: first, FairnessKey: how.Fairness},
+		Priority: temporal.Priority{PriorityKey: first, FairnessKey: how.Fairness}, WorkflowExecutionTimeout: how.Timeout,
 	})
-	err := workflow.ExecuteChildWorkflow(ctx, wf.Name(), in).GetChildWorkflowExecution().Get(ctx, nil)
+	child := workflow.ExecuteChildWorkflow(ctx, wf.Name(), in)
+	err := child.GetChildWorkflowExecution().Get(ctx, nil)
 	if _, ok := errors.AsType[*temporal.ChildWorkflowExecutionAlreadyStartedError](err); ok {
-		return nil
+		return nil, nil
 	}
-	return err
+	return child, err
 }
 
 // first is the priority of what somebody waits for; see starter/client.

@@ -42,9 +42,9 @@ func parseTarget(address string) (target, error) {
 	u.Scheme = strings.ToLower(u.Scheme)
 	switch {
 	case u.Scheme != "http" && u.Scheme != "https", u.Hostname() == "":
-		return target{}, schemas.Errorf(schemas.Invalid, "a tool calls http and https URLs with a host, such as https://api.example.com/path")
+		return target{}, schemas.Errorf(schemas.Invalid, "only http and https URLs with a host are called, such as https://api.example.com/path")
 	case u.User != nil:
-		return target{}, schemas.Errorf(schemas.Invalid, "the URL holds a user or a password: send an Authorization header instead")
+		return target{}, schemas.Errorf(schemas.Invalid, "the URL holds a user or a password, which would not be sent; leave them out")
 	}
 	h, err := parseHost(u.Hostname())
 	if err != nil {
@@ -199,11 +199,16 @@ func (a allowed) control(t target) func(network, address string, conn syscall.Ra
 		if err != nil {
 			return schemas.Wrap(schemas.Internal, err, "a connection is made to what is no address")
 		}
-		if at := to.Addr().Unmap(); !Public(at) && !a.names(t, at, to.Port()) {
-			return schemas.Errorf(schemas.Refused, "the tool may not call %s: it leads to %s, which is not a public address", t, at)
-		}
-		return nil
+		return a.judge(t, to.Addr().Unmap(), to.Port())
 	}
+}
+
+// judge reports why t may not be called at an address. Code: refused.
+func (a allowed) judge(t target, at netip.Addr, port uint16) error {
+	if !Public(at) && !a.names(t, at, port) {
+		return schemas.Errorf(schemas.Refused, "%s may not be called: it leads to %s, which is not a public address", t, at)
+	}
+	return nil
 }
 
 // names reports whether the list names the address itself, or localhost where the target is localhost.

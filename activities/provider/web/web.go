@@ -1,5 +1,5 @@
-// Package web makes the HTTP calls of chains' tools: only to the hosts that a chain allows, and to no address inside the house unless
-// the chain names it.
+// Package web makes HTTP calls to addresses that others chose, those of chains' tools and of callbacks: only to hosts that are allowed, and to
+// no address inside the house unless an allow list names it.
 package web
 
 import (
@@ -11,6 +11,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/netip"
 	"time"
 
 	"github.com/tenuto-dev/tenuto/schemas"
@@ -39,6 +40,8 @@ type Request struct {
 	Headers http.Header
 	Body    []byte
 	Allow   []string      // hosts that may be called; see Do
+	Public  bool          // so may all others, at public addresses
+	NoBody  bool          // the response's body is of no interest: it is not read, and the answer is there with the headers
 	Timeout time.Duration // of the whole call with its body; 0 is DefaultTimeout
 }
 
@@ -66,8 +69,8 @@ func (c *Client) Do(ctx context.Context, in Request) (Response, error) {
 	if err != nil {
 		return Response{}, err
 	}
-	if !allowed.host(target) {
-		return Response{}, schemas.Errorf(schemas.Refused, "the tool may not call %s: its allow list does not have that host and port", target)
+	if !in.Public && !allowed.host(target) {
+		return Response{}, schemas.Errorf(schemas.Refused, "%s may not be called: the allow list does not have that host and port", target)
 	}
 	timeout := cmp.Or(in.Timeout, DefaultTimeout)
 	calling, cancel := context.WithTimeout(ctx, timeout)
@@ -76,14 +79,50 @@ func (c *Client) Do(ctx context.Context, in Request) (Response, error) {
 	if err != nil {
 		return Response{}, err
 	}
-	response, err := c.send(request, target, allowed, timeout)
+	response, err := c.send(request, target, allowed, timeout, in.NoBody)
 	if err != nil {
 		return Response{}, failed(ctx, err, target, timeout)
 	}
 	return response, nil
 }
 
-func (c *Client) send(request *http.Request, target target, allowed allowed, timeout time.Duration) (Response, error) {
+// Check reports why a URL cannot be one for Do with Public, as far as that shows without a call: a name may still lead to an address that
+// is not public. Codes: invalid, refused.
+func Check(address string, allow []string) error {
+	allowed, err := parseAllow(allow)
+	if err != nil {
+		return err
+	}
+	target, err := parseTarget(address)
+	if err != nil {
+		return err
+	}
+	at := target.host.address
+	if target.host.name == localhost {
+		at = netip.IPv6Loopback()
+	}
+	if at.IsValid() {
+		return allowed.judge(target, at, target.port)
+	}
+	return nil
+}
+
+// Origin is the scheme and the host of a URL, for messages; empty for one that cannot be read.
+func Origin(address string) string {
+	target, err := parseTarget(address)
+	if err != nil {
+		return ""
+	}
+	return target.String()
+}
+
+// CheckAllow reports why a list cannot be an allow list. Code: invalid.
+func CheckAllow(list []string) error {
+	_, err := parseAllow(list)
+	return err
+}
+
+func (c *Client) send(request *http.Request, target target, allowed allowed, timeout time.Duration, noBody bool) (Response, error) {
 	dialer := &net.Dialer{Timeout: timeout, Resolver: c.Resolver, Control: allowed.control(target)}
 	transport := &http.Transport{
 		DialContext:            dialer.DialContext,
@@ -97,6 +136,9 @@ func (c *Client) send(request *http.Request, target target, allowed allowed, tim
 		return Response{}, err
 	}
 	defer response.Body.Close()
+	if noBody {
+		return Response{Status: response.StatusCode, Headers: shown(response.Header)}, nil
+	}
 	body, err := io.ReadAll(io.LimitReader(response.Body, MaxResponse+1)) // if it was gzip, this is how much is unpacked
 	if err != nil {
 		return Response{}, err

@@ -79,7 +79,7 @@ func (w *Work) carryOut(ctx context.Context, in schemas.RunRequest, lane bool) (
 	e := schemas.Exchange{
 		RunID: in.RunID, Tenant: in.Tenant, Chain: in.Plan.Chain, Bundle: in.Bundle, Plan: in.Plan, Status: schemas.RunDone,
 		StartMS: in.StartMS, TookMS: 12, Lane: lane, Retries: in.Retries,
-		Release: in.Release, Label: in.Label, Key: in.Key, Metadata: in.Metadata, RerunOf: in.RerunOf, Charge: in.Charge,
+		Release: in.Release, Label: in.Label, Key: in.Key, Metadata: in.Metadata, RerunOf: in.RerunOf, Charge: in.Charge, Callback: in.Callback != "",
 	}
 	failure := w.steps(ctx, in, &e)
 	if e.Failure = failureOf(failure); failure != nil {

@@ -26,6 +26,7 @@ type Work struct {
 
 	mu      sync.Mutex
 	broken  map[string]schemas.Code    // by step
+	told    []string                   // URLs of callbacks
 	made    map[string]int             // how often a step was carried out
 	ledgers map[string]*ledger         // by workflow id
 	indexed map[string]map[string]text // by tenant/collection, by document
@@ -48,6 +49,8 @@ func (w *Work) Handlers() map[string]Handler {
 		schemas.Reconcile.Name(): typed(w.reconcile),
 
 		schemas.RecallRuns.Name(): typed(w.recall),
+
+		schemas.Callback.Name(): typed(w.callback),
 
 		schemas.Chain.Name():    typed(w.chain),
 		schemas.Lane.Name():     typed(w.lane),

@@ -147,6 +147,17 @@ type NewChainRun struct {
 	Release  string            `json:"release,omitempty" doc:"Hash of a release, instead of a label."`
 	Mode     string            `json:"mode,omitempty" enum:"wait,detach,stream" doc:"wait for the result, which is the default; detach: answer as soon as the run is accepted; stream: server-sent events with the answer while it comes in, and the result."`
 	Metadata map[string]string `json:"metadata,omitempty" doc:"Short texts that are kept with the run: at most 16, with 1024 bytes together."`
+	Callback *Callback         `json:"callback,omitempty" doc:"Whom to tell when the run has ended, in any mode. The run is then a workflow of its own."`
+}
+
+// Callback says whom to tell of the end of a run.
+type Callback struct {
+	URL string `json:"url" doc:"http or https, at a public address. The outcome is posted there, signed by the Standard Webhooks specification, until the receiver answers with a status from 200 to 299, for three days at most."`
+}
+
+// CallbackSecret is what a receiver checks signatures with.
+type CallbackSecret struct {
+	Secrets []string `json:"secrets" doc:"In the form of the Standard Webhooks specification, whsec_ and base64. Callbacks are signed with all of them; the first one stays."`
 }
 
 // Delta is a piece of an answer that comes in.

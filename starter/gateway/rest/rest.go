@@ -322,6 +322,7 @@ type Run struct {
 	Waiting  []Waiting            `json:"waiting,omitempty" doc:"What holds it up, while it runs."`
 	Output   json.RawMessage      `json:"output,omitempty"`
 	Failure  *Failure             `json:"failure,omitempty"`
+	Callback *schemas.Delivery    `json:"callback,omitempty" doc:"How the delivery of its callback stands; present when it has ended and was asked for with one."`
 	Feedback []schemas.Feedback   `json:"feedback,omitempty" doc:"What counts of the feedback on it: the latest of each author and name. Absent is no feedback, which is not bad feedback."`
 }
 
