@@ -19,6 +19,7 @@ import (
 	"github.com/tenuto-dev/tenuto/activities/provider/blob/journal"
 	"github.com/tenuto-dev/tenuto/activities/provider/blob/registry"
 	"github.com/tenuto-dev/tenuto/activities/provider/hub"
+	"github.com/tenuto-dev/tenuto/activities/provider/meter"
 	"github.com/tenuto-dev/tenuto/activities/provider/model/fleet"
 	"github.com/tenuto-dev/tenuto/activities/provider/notify"
 	"github.com/tenuto-dev/tenuto/schemas"
@@ -41,6 +42,7 @@ type Deps struct {
 	Notify   *notify.Sender // of callbacks; without its keys they are refused
 	Checks   []Check        // of further parts, besides Temporal, its workers and the store
 	Logger   *zap.Logger
+	Meter    *meter.Meter // of the process, told of what goes on; one of its own if nil
 	// BootstrapKey is a token that is stored as an admin key of the default tenant if it is used while no key has its id.
 	BootstrapKey string
 	Version      string           // of the build, for the API's description; "dev" if empty
@@ -86,6 +88,7 @@ type Gateway struct {
 	packs    *pack.Shelf
 	uploads  chan struct{} // bounds the uploads held in memory
 	listings chan struct{} // bounds the listings held in memory
+	meter    *meter.Meter
 	metrics  *metrics
 	relay    *relay.Relay
 	notify   *notify.Sender
@@ -102,6 +105,9 @@ func New(deps Deps) (*Gateway, error) {
 		deps.Now = time.Now
 	}
 	deps.Logger = cmp.Or(deps.Logger, zap.NewNop())
+	if deps.Meter == nil {
+		deps.Meter = meter.New(meter.Options{})
+	}
 	if deps.Journal == nil {
 		deps.Journal = journal.New(deps.Store, "gateway")
 		deps.Journal.Report = func(err error) { deps.Logger.Warn("journal", zap.Error(err)) }
@@ -122,7 +128,8 @@ func New(deps Deps) (*Gateway, error) {
 		packs:    pack.NewShelf(deps.Store),
 		uploads:  make(chan struct{}, 8),
 		listings: make(chan struct{}, 2),
-		metrics:  newMetrics(),
+		meter:    deps.Meter,
+		metrics:  newMetrics(deps.Meter.Registry()),
 		notify:   deps.Notify,
 	}
 	if deps.Hub != nil {

@@ -7,9 +7,11 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"github.com/tenuto-dev/tenuto/schemas"
 )
 
-// metrics are the gateway's figures for Prometheus, in a registry of their own.
+// metrics are the gateway's figures for Prometheus, in the registry of the process.
 type metrics struct {
 	registry *prometheus.Registry
 	requests *prometheus.CounterVec
@@ -17,18 +19,18 @@ type metrics struct {
 	uploaded prometheus.Counter
 }
 
-func newMetrics() *metrics {
+func newMetrics(registry *prometheus.Registry) *metrics {
 	m := &metrics{
-		registry: prometheus.NewRegistry(),
+		registry: registry,
 		requests: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "tenuto_http_requests_total", Help: "Requests by route and status.",
+			Name: schemas.MetricHTTPRequests, Help: "Requests by route and status.",
 		}, []string{"route", "status"}),
 		seconds: prometheus.NewHistogramVec(prometheus.HistogramOpts{
-			Name: "tenuto_http_request_duration_seconds", Help: "Time from a request's arrival to the end of its answer.",
+			Name: schemas.MetricHTTPSeconds, Help: "Time from a request's arrival to the end of its answer.",
 			Buckets: []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60},
 		}, []string{"route"}),
 		uploaded: prometheus.NewCounter(prometheus.CounterOpts{
-			Name: "tenuto_http_uploaded_bytes_total", Help: "Bytes of packs that were stored.",
+			Name: schemas.MetricHTTPUploaded, Help: "Bytes of packs that were stored.",
 		}),
 	}
 	m.registry.MustRegister(m.requests, m.seconds, m.uploaded)

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/interceptor"
 	"go.temporal.io/sdk/worker"
 
 	"github.com/tenuto-dev/tenuto/activities/callback"
@@ -20,6 +21,7 @@ import (
 	"github.com/tenuto-dev/tenuto/activities/provider/blob/registry"
 	"github.com/tenuto-dev/tenuto/activities/provider/forge"
 	"github.com/tenuto-dev/tenuto/activities/provider/hub"
+	"github.com/tenuto-dev/tenuto/activities/provider/meter"
 	"github.com/tenuto-dev/tenuto/activities/provider/model"
 	"github.com/tenuto-dev/tenuto/activities/provider/model/fleet"
 	"github.com/tenuto-dev/tenuto/activities/provider/notify"
@@ -38,7 +40,7 @@ import (
 // drain is how long work in flight may take to end after a stop; what has not ended then is done again by another worker.
 const drain = 10 * time.Second
 
-// Deps are what activities work with. All are required.
+// Deps are what activities work with. All but Meter are required.
 type Deps struct {
 	Temporal client.Client
 	Store    *blob.Store
@@ -48,8 +50,11 @@ type Deps struct {
 	Fleet    *fleet.Fleet
 	Forge    *forge.Forge
 	Notify   *notify.Sender
-	Hub      *hub.Hub // tells the front door in the same process how runs get on
-	Instance string   // unique name of the process; lanes have a queue of that name
+	Meter    *meter.Meter // may be nil
+	Hub      *hub.Hub     // tells the front door in the same process how runs get on
+	Instance string       // unique name of the process; lanes have a queue of that name
+
+	flush func() // the meter
 }
 
 // Host is the workers of one process, one for each task queue.
@@ -68,6 +73,7 @@ func New(deps Deps) *Host {
 		deps.Hub.Ahead = activities.chain.Ahead
 	}
 	for queue, options := range queues(deps.Instance) {
+		options.Interceptors = []interceptor.WorkerInterceptor{&metering{meter: deps.Meter}}
 		w := worker.New(deps.Temporal, queue, options)
 		if !options.DisableWorkflowWorker {
 			workflows.Register(w)
@@ -115,7 +121,7 @@ type bound struct {
 
 func activitiesOver(deps Deps) bound {
 	steps := &chain.Activities{
-		Store: deps.Store, Journal: deps.Journal, Fleet: deps.Fleet, Web: &web.Client{}, Hub: deps.Hub,
+		Store: deps.Store, Journal: deps.Journal, Fleet: deps.Fleet, Web: &web.Client{}, Hub: deps.Hub, Meter: deps.Meter,
 		Find: &retrieve.Activities{Store: deps.Store, Index: deps.Index, Models: deps.Models},
 	}
 	releases := registry.New(deps.Store, time.Now)

@@ -16,13 +16,16 @@ import (
 	"github.com/tenuto-dev/tenuto/worker/wire"
 )
 
-// Open connects to all that the environment names. Errors: invalid, naming what is missing; unavailable.
+// Open connects to all that the environment names. Close what it returns at the end. Errors: invalid, naming what is missing; unavailable.
 func Open(ctx context.Context, getenv func(string) string, logger *zap.Logger) (Deps, wire.Config, error) {
 	config, err := wire.Read(getenv)
 	if err != nil {
 		return Deps{}, config, err
 	}
 	var deps Deps
+	if deps.Meter, deps.flush, err = telemetry.Meter(ctx, getenv, "tenuto-worker", logger); err != nil {
+		return Deps{}, config, err
+	}
 	if deps.Store, err = wire.Store(ctx, config); err != nil {
 		return Deps{}, config, err
 	}
@@ -35,6 +38,7 @@ func Open(ctx context.Context, getenv func(string) string, logger *zap.Logger) (
 	}
 	deps.Hub = new(hub.Hub)
 	deps.Models = deps.Fleet.Installed
+	deps.Fleet.Measure(deps.Meter)
 	if deps.Forge, err = wire.Forge(config); err != nil {
 		return Deps{}, config, err
 	}
@@ -44,6 +48,16 @@ func Open(ctx context.Context, getenv func(string) string, logger *zap.Logger) (
 	deps.Journal.Report = func(err error) { logger.Warn("journal", zap.Error(err)) }
 	deps.Temporal, err = dial.Open(ctx, dial.Options{Getenv: getenv, Logger: telemetry.Temporal(logger)})
 	return deps, config, err
+}
+
+// Close sends what the meter still holds, and leaves Temporal.
+func (d Deps) Close() {
+	if d.flush != nil {
+		d.flush()
+	}
+	if d.Temporal != nil {
+		d.Temporal.Close()
+	}
 }
 
 // instance is a name for this process that no other has: where it runs, for people, and a random part.

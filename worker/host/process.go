@@ -63,7 +63,7 @@ func (p Process) serve(ctx context.Context, address string) error {
 	if err != nil {
 		return err
 	}
-	defer deps.Temporal.Close()
+	defer deps.Close()
 	parts := Parts{Deps: deps, Config: config, Logger: logger, BootstrapKey: p.Getenv("TENUTO_BOOTSTRAP_KEY")}
 	return Serve(ctx, parts, address, p.Front)
 }

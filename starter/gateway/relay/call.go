@@ -127,9 +127,11 @@ func (c *call) about() About { return About{ID: c.run, Created: c.start, Name: c
 // perform makes the call, records what came of it, and ends the answer.
 func (c *call) perform(ctx context.Context, send sender) error {
 	c.out.w.Header().Set(RunHeader, c.run)
-	resp, err := send(ctx, c.take)
+	calling, passed := c.Meter.Passing(ctx, c.key.Tenant, c.run, c.name)
+	resp, err := send(calling, c.take)
 	err = c.told(ctx, err)
 	recorded := c.record(ctx, resp, err)
+	passed(errors.Join(err, recorded))
 	c.Metrics.observe(c, err)
 	switch {
 	case err != nil:
