@@ -53,6 +53,7 @@ func (s *session) open() (deps gateway.Deps, stop func(), err error) {
 	if deps.Store, err = wire.Store(s.ctx, config); err != nil {
 		return deps, nil, err
 	}
+	deps.Store.Measure(deps.Meter)
 	if deps.Fleet, err = wire.Fleet(config, wire.Records(deps.Store), s.getenv); err != nil {
 		return deps, nil, err
 	}
@@ -62,7 +63,7 @@ func (s *session) open() (deps gateway.Deps, stop func(), err error) {
 		return deps, nil, err
 	}
 	deps.Checks = []gateway.Check{{Name: "weaviate", Run: index.Ping}}
-	if deps.Temporal, err = dial.Open(s.ctx, dial.Options{Getenv: s.getenv}); err != nil {
+	if deps.Temporal, err = dial.Open(s.ctx, dial.Options{Getenv: s.getenv, Metrics: wire.TemporalMetrics(deps.Meter)}); err != nil {
 		return deps, nil, err
 	}
 	return deps, func() { stop(); deps.Temporal.Close() }, nil

@@ -110,7 +110,7 @@ func New(deps Deps) (*Gateway, error) {
 	}
 	if deps.Journal == nil {
 		deps.Journal = journal.New(deps.Store, "gateway")
-		deps.Journal.Report = func(err error) { deps.Logger.Warn("journal", zap.Error(err)) }
+		deps.Journal.Report = func(err error) { deps.Logger.Warn("journal", zap.String("cause", schemas.LogText(err))) }
 	}
 	keys, err := newKeyring(deps.Store, deps.Now, deps.BootstrapKey)
 	if err != nil {
@@ -134,7 +134,9 @@ func New(deps Deps) (*Gateway, error) {
 	}
 	if deps.Hub != nil {
 		g.hub = deps.Hub
-		g.lanes = tenuto.NewLanes(deps.Temporal, schemas.LaneQueue(g.instance), deps.Hub)
+		lanes := tenuto.NewLanes(deps.Temporal, schemas.LaneQueue(g.instance), deps.Hub)
+		g.lanes = lanes
+		g.metrics.watchLanes(lanes.Load)
 	}
 	g.records = &records.Finder{Store: g.store, Journal: g.journal, Now: g.now}
 	if deps.Fleet == nil {
@@ -147,7 +149,8 @@ func New(deps Deps) (*Gateway, error) {
 	g.keeper = &budget.Keeper{
 		Ledger: tenuto.Ledgers{Temporal: g.temporal}, Source: durable{g}, Life: g.life, Instance: g.instance,
 	}
-	g.budgets = g.keeper
+	g.budgets, g.registry.Meter = g.keeper, g.meter
+	g.metrics.watchLeases(g.keeper.Leases)
 	g.checks = append(g.ownChecks(), deps.Checks...)
 	g.handler = g.assemble(cmp.Or(deps.Version, "dev"))
 	return g, nil

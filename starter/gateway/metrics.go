@@ -43,6 +43,24 @@ func (m *metrics) observe(r *http.Request, status int, took time.Duration) {
 	m.seconds.WithLabelValues(r.Pattern).Observe(took.Seconds())
 }
 
+// watchLanes shows how many lanes there are, and runs in them, whenever somebody looks.
+func (m *metrics) watchLanes(load func() (open, idle, runs int)) {
+	gauge := func(name, help string, labels prometheus.Labels, value func() int) {
+		m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help, ConstLabels: labels}, func() float64 { return float64(value()) }))
+	}
+	const lanes = "Lanes of this process: busy ones, and those that wait for runs."
+	gauge(schemas.MetricLanes, lanes, prometheus.Labels{"state": "busy"}, func() int { open, idle, _ := load(); return open - idle })
+	gauge(schemas.MetricLanes, lanes, prometheus.Labels{"state": "free"}, func() int { _, idle, _ := load(); return idle })
+	gauge(schemas.MetricLaneRuns, "Runs under way in lanes of this process.", nil, func() int { _, _, runs := load(); return runs })
+}
+
+// watchLeases shows how many leases on budgets this process holds.
+func (m *metrics) watchLeases(count func() int) {
+	m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: schemas.MetricLeases, Help: "Leases on budgets that this process holds.",
+	}, func() float64 { return float64(count()) }))
+}
+
 func (m *metrics) handler() http.Handler {
 	return promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{})
 }

@@ -117,6 +117,7 @@ type bound struct {
 	recall  *recall.Activities
 	prove   *reconcile.Activities
 	tell    *callback.Activities
+	meter   *meter.Meter
 }
 
 func activitiesOver(deps Deps) bound {
@@ -125,7 +126,9 @@ func activitiesOver(deps Deps) bound {
 		Find: &retrieve.Activities{Store: deps.Store, Index: deps.Index, Models: deps.Models},
 	}
 	releases := registry.New(deps.Store, time.Now)
+	releases.Meter = deps.Meter
 	return bound{
+		meter:  deps.Meter,
 		ingest: &ingest.Activities{Store: deps.Store, Index: deps.Index, Models: deps.Models, Ledger: &ledger.Ledger{Store: deps.Store}},
 		chain:  steps,
 		drop:   &collection.Activities{Store: deps.Store, Index: deps.Index},
@@ -149,9 +152,9 @@ func Bind(r bind.Registry, deps Deps) { activitiesOver(deps).bind(r) }
 func (b bound) bind(r bind.Registry) {
 	bind.Activity(r, schemas.PlanIngest, b.ingest.Plan)
 	bind.Activity(r, schemas.ListShard, b.ingest.Shard)
-	bind.Activity(r, schemas.PrepareBucket, b.ingest.Prepare)
-	bind.Activity(r, schemas.EmbedBucket, b.ingest.Embed)
-	bind.Activity(r, schemas.PublishBucket, b.ingest.Publish)
+	bind.Activity(r, schemas.PrepareBucket, told(b.ingest.Prepare, b.meter.Prepared))
+	bind.Activity(r, schemas.EmbedBucket, told(b.ingest.Embed, b.meter.Embedded))
+	bind.Activity(r, schemas.PublishBucket, told(b.ingest.Publish, b.meter.Published))
 	bind.Activity(r, schemas.FinishIngest, b.ingest.Finish)
 
 	bind.Activity(r, schemas.RunStep, b.chain.Step)
@@ -171,7 +174,7 @@ func (b bound) bind(r bind.Registry) {
 	bind.Activity(r, schemas.BeginRecall, b.recall.Begin)
 	bind.Activity(r, schemas.SweepRecall, b.recall.Sweep)
 	bind.Activity(r, schemas.ReportRecall, b.recall.Report)
-	bind.Activity(r, schemas.ReconcilePage, b.prove.Page)
+	bind.Activity(r, schemas.ReconcilePage, told(b.prove.Page, b.meter.Reconciled))
 	bind.Activity(r, schemas.PrepareCallback, b.tell.Prepare)
 	bind.Activity(r, schemas.DeliverCallback, b.tell.Deliver)
 	bind.Activity(r, schemas.KeepDelivery, b.tell.Keep)

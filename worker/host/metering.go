@@ -13,6 +13,17 @@ import (
 	"github.com/tenuto-dev/tenuto/schemas"
 )
 
+// told is fn, and tells of what it returned.
+func told[In, Out any](fn func(context.Context, In) (Out, error), tell func(Out)) func(context.Context, In) (Out, error) {
+	return func(ctx context.Context, in In) (Out, error) {
+		out, err := fn(ctx, in)
+		if err == nil {
+			tell(out)
+		}
+		return out, err
+	}
+}
+
 // metering tells the meter of every activity. It touches no workflow: those are replayed.
 type metering struct {
 	interceptor.WorkerInterceptorBase

@@ -11,6 +11,7 @@ import (
 
 	"github.com/tenuto-dev/tenuto/activities/provider/blob/journal"
 	"github.com/tenuto-dev/tenuto/activities/provider/hub"
+	"github.com/tenuto-dev/tenuto/schemas"
 	"github.com/tenuto-dev/tenuto/worker/dial"
 	"github.com/tenuto-dev/tenuto/worker/telemetry"
 	"github.com/tenuto-dev/tenuto/worker/wire"
@@ -29,9 +30,11 @@ func Open(ctx context.Context, getenv func(string) string, logger *zap.Logger) (
 	if deps.Store, err = wire.Store(ctx, config); err != nil {
 		return Deps{}, config, err
 	}
+	deps.Store.Measure(deps.Meter)
 	if deps.Index, err = wire.Index(config); err != nil {
 		return Deps{}, config, err
 	}
+	deps.Index.Measure(deps.Meter)
 	records := wire.Records(deps.Store)
 	if deps.Fleet, err = wire.Fleet(config, records, getenv); err != nil {
 		return Deps{}, config, err
@@ -45,8 +48,10 @@ func Open(ctx context.Context, getenv func(string) string, logger *zap.Logger) (
 	deps.Notify = wire.Notify(config)
 	deps.Instance = instance()
 	deps.Journal = journal.New(deps.Store, deps.Instance)
-	deps.Journal.Report = func(err error) { logger.Warn("journal", zap.Error(err)) }
-	deps.Temporal, err = dial.Open(ctx, dial.Options{Getenv: getenv, Logger: telemetry.Temporal(logger)})
+	deps.Journal.Report = func(err error) { logger.Warn("journal", zap.String("cause", schemas.LogText(err))) }
+	deps.Temporal, err = dial.Open(ctx, dial.Options{
+		Getenv: getenv, Logger: telemetry.Temporal(logger), Metrics: telemetry.TemporalMetrics(deps.Meter.Registry()),
+	})
 	return deps, config, err
 }
 

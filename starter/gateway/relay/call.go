@@ -194,8 +194,8 @@ func (c *call) told(ctx context.Context, err error) error {
 func (c *call) fail(ctx context.Context, err error) {
 	failure := c.protocol.Failure(err)
 	if failure.Status >= http.StatusInternalServerError && !isGone(err) {
-		c.Log.Warn("call failed", zap.String("run", c.run), zap.String("provider", c.target.Server),
-			zap.String("code", string(schemas.CodeOf(err))), zap.NamedError("cause", err))
+		c.Log.Warn("call failed", zap.String("run", c.run), zap.String("tenant", c.key.Tenant), zap.String("chain", schemas.ModelChain(c.name)),
+			zap.String("provider", c.target.Server), zap.String("code", string(schemas.CodeOf(err))), zap.String("cause", schemas.LogText(err)))
 	}
 	switch {
 	case isGone(err) || ctx.Err() != nil:
