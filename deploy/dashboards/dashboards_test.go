@@ -22,7 +22,7 @@ var (
 	labelList  = regexp.MustCompile(`\bby \([^)]*\)`)
 )
 
-// registered are the names of all figures that a worker with a gateway has, and of those of the Temporal SDK's that the end-to-end tests see.
+// registered are the names of all figures that a worker with a gateway has, and one of those of the Temporal SDK.
 func registered(t *testing.T) map[string]bool {
 	t.Helper()
 	m := meter.New(meter.Options{})
