@@ -74,7 +74,7 @@ func (m *Meter) within(ctx context.Context, r run, t schemas.Trace) context.Cont
 // rootOf is the run's span as one that begins a trace. Whether it is sampled the sampler says, of the same ids always the same.
 func (m *Meter) rootOf(w wanted) trace.SpanContext {
 	_, span := m.tracer.Start(context.WithValue(context.Background(), wantedKey{}, w), "run", trace.WithNewRoot()) //nolint:spancheck // it only asks whether the trace is sampled
-	return span.SpanContext() // the span is never ended, so nobody sees it
+	return span.SpanContext()                                                                                      // the span is never ended, so nobody sees it
 }
 
 func parentOf(t schemas.Trace) trace.SpanContext {
