@@ -44,6 +44,7 @@ type RunRequest struct {
 	RerunOf  string            `json:"rerun_of,omitempty"` // run on a recalled release in whose place this one is
 	Charge   Charge            `json:"charge,omitzero"`    // who pays, where a budget applies
 	Callback string            `json:"callback,omitempty"` // URL that is told of the end
+	Trace    Trace             `json:"trace,omitzero"`     // of the caller
 }
 
 // StepRequest is the call of one step.
@@ -66,6 +67,7 @@ type StepRequest struct {
 	Retries int                `json:"retries,omitempty"`
 	Batch   bool               `json:"batch,omitempty"`
 	Resent  bool               `json:"resent,omitempty"` // somebody decided that an ambiguous call shall be made again
+	Trace   Trace              `json:"trace,omitzero"`   // of the run
 	Local   bool               `json:"local,omitempty"`  // nothing of the step is durable before a later call of the run in the same process has waited for it
 	StartMS int64              `json:"start_ms,omitempty"`
 }

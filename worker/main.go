@@ -22,7 +22,7 @@ func main() {
 // front makes the gateway over the parts that the worker has opened.
 func front(p host.Parts) (host.Server, error) {
 	return gateway.New(gateway.Deps{
-		Temporal: p.Temporal, Store: p.Store, Journal: p.Journal, Instance: p.Instance, Hub: p.Hub, Logger: p.Logger, BootstrapKey: p.BootstrapKey,
+		Temporal: p.Temporal, Store: p.Store, Journal: p.Journal, Instance: p.Instance, Hub: p.Hub, Logger: p.Logger, Meter: p.Meter, BootstrapKey: p.BootstrapKey,
 		Defaults: gateway.Defaults{Embedder: p.Config.Embedder, Model: p.Config.Model}, Fleet: p.Fleet, Notify: p.Notify,
 		Checks: []gateway.Check{{Name: "weaviate", Run: p.Index.Ping}},
 	})

@@ -31,6 +31,7 @@ func (c *conversation) call(ctx context.Context, target fleet.Target, request mo
 	}
 	if resp, ok := c.cached(ctx, target, request); ok {
 		detail.Cached, detail.Answered, detail.Finish = true, resp.Model, resp.Finish
+		c.s.a.Meter.ReadBack(ctx, target.Provider.Vendor, target.Model, true)
 		detail.Cost = new(float64)
 		return resp, nil
 	}
@@ -47,6 +48,9 @@ func (c *conversation) call(ctx context.Context, target fleet.Target, request mo
 	detail.Answered, detail.Fingerprint, detail.Finish, detail.Usage = paid.Model, paid.Fingerprint, paid.Finish, paid.Usage
 	detail.Cost = target.Cost(paid.Usage)
 	c.spend(detail.Cost)
+	if !paid.Recorded {
+		c.s.a.Meter.Spent(target.Provider.Vendor, target.Model, detail.Cost)
+	}
 	c.remember(ctx, target, request, paid.Response)
 	return paid.Response, nil
 }
@@ -97,6 +101,7 @@ func (s *stepping) pay(
 	}
 	if !granted.IsZero() {
 		waited = granted.Sub(asked)
+		s.a.Meter.Waited(target.Provider.Vendor, waited)
 	}
 	return paid, waited, time.Since(start) - waited, err
 }

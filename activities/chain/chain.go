@@ -12,6 +12,7 @@ import (
 	"github.com/tenuto-dev/tenuto/activities/provider/blob"
 	"github.com/tenuto-dev/tenuto/activities/provider/blob/journal"
 	"github.com/tenuto-dev/tenuto/activities/provider/hub"
+	"github.com/tenuto-dev/tenuto/activities/provider/meter"
 	"github.com/tenuto-dev/tenuto/activities/provider/model"
 	"github.com/tenuto-dev/tenuto/activities/provider/model/fleet"
 	"github.com/tenuto-dev/tenuto/activities/provider/web"
@@ -25,14 +26,15 @@ type Finder interface {
 	Rerank(ctx context.Context, provider *model.Provider, name, tenant, query string, hits []schemas.Hit, top int) ([]schemas.Hit, model.RerankResponse, error)
 }
 
-// Activities are the durable calls of chains. All fields but Hub are required. It is safe for concurrent use.
+// Activities are the durable calls of chains. All fields but Hub and Meter are required. It is safe for concurrent use.
 type Activities struct {
 	Store   *blob.Store
 	Journal *journal.Journal
 	Find    Finder
 	Fleet   *fleet.Fleet
 	Web     *web.Client
-	Hub     *hub.Hub // told how runs get on; may be nil
+	Hub     *hub.Hub     // told how runs get on; may be nil
+	Meter   *meter.Meter // may be nil
 
 	programs expr.Cache
 	bundles  bundles
@@ -51,11 +53,20 @@ func (a *Activities) Step(ctx context.Context, in schemas.StepRequest) (schemas.
 
 // attempt carries out a step of a run that has not ended.
 func (a *Activities) attempt(ctx context.Context, in schemas.StepRequest) (schemas.StepOutcome, error) {
-	start := time.Now()
+	ctx, told := a.Meter.StepBegins(ctx, in)
 	s, err := a.step(ctx, in)
 	if err != nil {
+		told.End("", 0, false, err)
 		return schemas.StepOutcome{}, err
 	}
+	out, err := s.perform(ctx)
+	told.End(s.def.Kind(), s.detail.Retries, out.Skipped, err)
+	return out, err
+}
+
+// perform carries out the step, and keeps what it did.
+func (s *stepping) perform(ctx context.Context) (schemas.StepOutcome, error) {
+	start := time.Now()
 	if run, err := s.condition(ctx, s.def.When); err != nil || !run {
 		return schemas.StepOutcome{Skipped: err == nil}, err
 	}
@@ -69,7 +80,7 @@ func (a *Activities) attempt(ctx context.Context, in schemas.StepRequest) (schem
 		s.failed(ctx)
 		return schemas.StepOutcome{}, err
 	}
-	out.Detail, err = a.content(ctx, in.Tenant, s.detail)
+	out.Detail, err = s.a.content(ctx, s.in.Tenant, s.detail)
 	return out, err
 }
 

@@ -67,6 +67,7 @@ func (a *Activities) record(ctx context.Context, in schemas.RecordRequest) (sche
 	if in.Status == schemas.RunDone { // what was paid for in a run that failed may still serve a retry
 		a.Journal.Ended(run.Tenant, run.RunID)
 	}
+	a.Meter.RunEnded(ctx, exchange, run.Trace)
 	return schemas.RunOutcome{RunID: run.RunID, Output: output, Usage: exchange.Usage, Cost: exchange.Cost, Failure: in.Failure, Charge: run.Charge}, nil
 }
 

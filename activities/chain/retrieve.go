@@ -33,7 +33,9 @@ func (s *stepping) retrieve(ctx context.Context) (schemas.StepOutcome, error) {
 	if err != nil {
 		return schemas.StepOutcome{}, err
 	}
-	found, err := s.a.Find.Find(ctx, retrieve.Query{Tenant: s.in.Tenant, Settings: settings, Texts: texts, Parents: s.def.Retrieve.Parents})
+	searching, told := s.a.Meter.Searching(ctx, settings.Collection)
+	found, err := s.a.Find.Find(searching, retrieve.Query{Tenant: s.in.Tenant, Settings: settings, Texts: texts, Parents: s.def.Retrieve.Parents})
+	told(len(found.Hits), err)
 	if err != nil {
 		return schemas.StepOutcome{}, err
 	}

@@ -92,10 +92,12 @@ func (s *stepping) http(ctx context.Context, scope *scope) (schemas.StepOutcome,
 	if err := s.mayCall(ctx, book, key, record.Sent); err != nil {
 		return schemas.StepOutcome{}, err
 	}
-	response, err := s.a.Web.Do(ctx, request)
+	calling, told := s.a.Meter.Tool(ctx, s.in.Step, request.Method, hostOf(request.URL))
+	response, err := s.a.Web.Do(calling, request)
 	if err == nil {
 		err = s.declined(request, response)
 	}
+	told(response.Status, err)
 	if err != nil {
 		if unsent(err) && !s.harmless() {
 			_ = book.Mark(ctx, key, []byte(`{}`), false) // a mark too many only makes a later call ambiguous

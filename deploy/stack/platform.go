@@ -72,7 +72,7 @@ func (p *platformPart) start(ctx context.Context, died func(error)) error {
 		deps.Hub = nil
 	}
 	front, err := gateway.New(gateway.Deps{
-		Temporal: deps.Temporal, Store: deps.Store, Journal: deps.Journal, Instance: deps.Instance, Hub: deps.Hub, Logger: logger, BootstrapKey: p.key, Version: buildVersion(),
+		Temporal: deps.Temporal, Store: deps.Store, Journal: deps.Journal, Instance: deps.Instance, Hub: deps.Hub, Logger: logger, Meter: deps.Meter, BootstrapKey: p.key, Version: buildVersion(),
 		Defaults: gateway.Defaults{Embedder: config.Embedder, Model: config.Model}, Fleet: deps.Fleet, Notify: deps.Notify,
 		Checks: []gateway.Check{{Name: "weaviate", Run: deps.Index.Ping}},
 	})

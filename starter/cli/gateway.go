@@ -20,11 +20,11 @@ type gatewayCommand struct {
 
 // Run serves until it is interrupted, which is its normal end.
 func (c gatewayCommand) Run(s *session) error {
-	deps, err := s.open()
+	deps, stop, err := s.open()
 	if err != nil {
 		return err
 	}
-	defer deps.Temporal.Close()
+	defer stop()
 	front, err := gateway.New(deps)
 	if err != nil {
 		return err
@@ -38,28 +38,35 @@ func (c gatewayCommand) Run(s *session) error {
 }
 
 // open connects to what the environment names.
-func (s *session) open() (deps gateway.Deps, err error) {
+func (s *session) open() (deps gateway.Deps, stop func(), err error) {
 	config, err := wire.Read(s.getenv)
 	if err != nil {
-		return deps, err
+		return deps, nil, err
 	}
 	deps = gateway.Deps{
 		Logger: jsonLogger(s.stderr), Version: Version(), BootstrapKey: s.getenv("TENUTO_BOOTSTRAP_KEY"),
 		Defaults: gateway.Defaults{Embedder: config.Embedder, Model: config.Model}, Notify: wire.Notify(config),
 	}
+	if deps.Meter, stop, err = wire.Meter(s.ctx, s.getenv, "tenuto-gateway", deps.Logger); err != nil {
+		return deps, nil, err
+	}
 	if deps.Store, err = wire.Store(s.ctx, config); err != nil {
-		return deps, err
+		return deps, nil, err
 	}
+	deps.Store.Measure(deps.Meter)
 	if deps.Fleet, err = wire.Fleet(config, wire.Records(deps.Store), s.getenv); err != nil {
-		return deps, err
+		return deps, nil, err
 	}
+	deps.Fleet.Measure(deps.Meter)
 	index, err := wire.Index(config)
 	if err != nil {
-		return deps, err
+		return deps, nil, err
 	}
 	deps.Checks = []gateway.Check{{Name: "weaviate", Run: index.Ping}}
-	deps.Temporal, err = dial.Open(s.ctx, dial.Options{Getenv: s.getenv})
-	return deps, err
+	if deps.Temporal, err = dial.Open(s.ctx, dial.Options{Getenv: s.getenv, Metrics: wire.TemporalMetrics(deps.Meter)}); err != nil {
+		return deps, nil, err
+	}
+	return deps, func() { stop(); deps.Temporal.Close() }, nil
 }
 
 func jsonLogger(w io.Writer) *zap.Logger {

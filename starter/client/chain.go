@@ -115,10 +115,10 @@ func join(ctx context.Context, c Starter, in schemas.RunRequest, mark string) (R
 	return Attach(ctx, c, schemas.Chain, id, found.WorkflowExecution.RunID), nil
 }
 
-// Fingerprint is the same for requests that ask for the same: it leaves out when, by which key and who pays. Two continuations of a run from
+// Fingerprint is the same for requests that ask for the same: it leaves out when, by which key, who pays, and the caller's trace. Two continuations of a run from
 // different steps ask for different things.
 func Fingerprint(in schemas.RunRequest) string {
-	in.StartMS, in.Fresh, in.First, in.Key, in.Charge = 0, false, false, "", schemas.Charge{}
+	in.StartMS, in.Fresh, in.First, in.Key, in.Charge, in.Trace = 0, false, false, "", schemas.Charge{}, schemas.Trace{}
 	data, err := json.Marshal(in)
 	if err != nil { // a struct of strings, numbers and slices always marshals
 		panic(err)

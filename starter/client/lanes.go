@@ -125,6 +125,13 @@ func FailureOf(out schemas.RunOutcome) error {
 	return schemas.Errorf(out.Failure.Code, "%s", out.Failure.Message)
 }
 
+// Load says how many lanes are open, how many of them are idle, and how many runs are under way.
+func (l *Lanes) Load() (open, idle, runs int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.open, len(l.idle), l.riding
+}
+
 // admit counts a run in, unless too many are under way.
 func (l *Lanes) admit() bool {
 	l.mu.Lock()

@@ -157,7 +157,7 @@ func (c *Console) fail(w http.ResponseWriter, r *http.Request, err error) {
 		status = http.StatusInternalServerError
 	}
 	if status >= http.StatusInternalServerError {
-		c.Logger.Warn("console", zap.String("route", r.Pattern), zap.Error(err))
+		c.Logger.Warn("console", zap.String("route", r.Pattern), zap.String("cause", schemas.LogText(err)))
 	}
 	view := failView{frame: frame{Title: http.StatusText(status), Style: stylePath}, Message: schemas.SafeMessage(err)}
 	if v, err := c.visit(w, r); err == nil {

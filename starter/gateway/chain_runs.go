@@ -249,7 +249,7 @@ func (g *Gateway) releasedRequest(ctx context.Context, a askedRun, release *regi
 	input, err := g.content(ctx, a.name.Tenant, a.input)
 	return schemas.RunRequest{
 		Tenant: a.name.Tenant, RunID: id, Bundle: release.Bundle, Plan: release.Plan, Input: input, StartMS: startMS, Fresh: a.key == "",
-		Release: release.Hash, Label: a.name.Label, Key: a.by, Metadata: a.metadata, Callback: a.callback,
+		Release: release.Hash, Label: a.name.Label, Key: a.by, Metadata: a.metadata, Callback: a.callback, Trace: g.meter.Carry(ctx),
 	}, err
 }
 

@@ -112,7 +112,7 @@ func (e *export) stream(ctx context.Context, out huma.Context, keys []string, do
 		keys = keys[len(batch):]
 		runs, err := e.read(ctx, batch)
 		if err != nil {
-			e.g.log.Warn("export broke off", zap.String("request_id", requestID(ctx)), zap.Error(err))
+			e.g.log.Warn("export broke off", zap.String("request_id", requestID(ctx)), zap.String("cause", schemas.LogText(err)))
 			_ = w.Flush() // what there is; the caller notices that the last line is missing
 			return
 		}

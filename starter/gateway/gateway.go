@@ -19,6 +19,7 @@ import (
 	"github.com/tenuto-dev/tenuto/activities/provider/blob/journal"
 	"github.com/tenuto-dev/tenuto/activities/provider/blob/registry"
 	"github.com/tenuto-dev/tenuto/activities/provider/hub"
+	"github.com/tenuto-dev/tenuto/activities/provider/meter"
 	"github.com/tenuto-dev/tenuto/activities/provider/model/fleet"
 	"github.com/tenuto-dev/tenuto/activities/provider/notify"
 	"github.com/tenuto-dev/tenuto/schemas"
@@ -41,6 +42,7 @@ type Deps struct {
 	Notify   *notify.Sender // of callbacks; without its keys they are refused
 	Checks   []Check        // of further parts, besides Temporal, its workers and the store
 	Logger   *zap.Logger
+	Meter    *meter.Meter // of the process, told of what goes on; one of its own if nil
 	// BootstrapKey is a token that is stored as an admin key of the default tenant if it is used while no key has its id.
 	BootstrapKey string
 	Version      string           // of the build, for the API's description; "dev" if empty
@@ -86,6 +88,7 @@ type Gateway struct {
 	packs    *pack.Shelf
 	uploads  chan struct{} // bounds the uploads held in memory
 	listings chan struct{} // bounds the listings held in memory
+	meter    *meter.Meter
 	metrics  *metrics
 	relay    *relay.Relay
 	notify   *notify.Sender
@@ -102,9 +105,12 @@ func New(deps Deps) (*Gateway, error) {
 		deps.Now = time.Now
 	}
 	deps.Logger = cmp.Or(deps.Logger, zap.NewNop())
+	if deps.Meter == nil {
+		deps.Meter = meter.New(meter.Options{})
+	}
 	if deps.Journal == nil {
 		deps.Journal = journal.New(deps.Store, "gateway")
-		deps.Journal.Report = func(err error) { deps.Logger.Warn("journal", zap.Error(err)) }
+		deps.Journal.Report = func(err error) { deps.Logger.Warn("journal", zap.String("cause", schemas.LogText(err))) }
 	}
 	keys, err := newKeyring(deps.Store, deps.Now, deps.BootstrapKey)
 	if err != nil {
@@ -122,12 +128,15 @@ func New(deps Deps) (*Gateway, error) {
 		packs:    pack.NewShelf(deps.Store),
 		uploads:  make(chan struct{}, 8),
 		listings: make(chan struct{}, 2),
-		metrics:  newMetrics(),
+		meter:    deps.Meter,
+		metrics:  newMetrics(deps.Meter.Registry()),
 		notify:   deps.Notify,
 	}
 	if deps.Hub != nil {
 		g.hub = deps.Hub
-		g.lanes = tenuto.NewLanes(deps.Temporal, schemas.LaneQueue(g.instance), deps.Hub)
+		lanes := tenuto.NewLanes(deps.Temporal, schemas.LaneQueue(g.instance), deps.Hub)
+		g.lanes = lanes
+		g.metrics.watchLanes(lanes.Load)
 	}
 	g.records = &records.Finder{Store: g.store, Journal: g.journal, Now: g.now}
 	if deps.Fleet == nil {
@@ -140,7 +149,8 @@ func New(deps Deps) (*Gateway, error) {
 	g.keeper = &budget.Keeper{
 		Ledger: tenuto.Ledgers{Temporal: g.temporal}, Source: durable{g}, Life: g.life, Instance: g.instance,
 	}
-	g.budgets = g.keeper
+	g.budgets, g.registry.Meter = g.keeper, g.meter
+	g.metrics.watchLeases(g.keeper.Leases)
 	g.checks = append(g.ownChecks(), deps.Checks...)
 	g.handler = g.assemble(cmp.Or(deps.Version, "dev"))
 	return g, nil

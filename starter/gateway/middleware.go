@@ -58,11 +58,14 @@ func (g *Gateway) observe(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		seen := &observed{ResponseWriter: w}
 		start := time.Now()
+		ctx, answered := g.meter.Request(r, requestID(r.Context()))
+		r = r.WithContext(ctx)
 		defer func() {
 			if fault := recover(); fault != nil {
 				g.survive(seen, r, fault)
 			}
 			g.finish(seen, r, time.Since(start))
+			answered(r.Pattern, seen.status)
 		}()
 		next.ServeHTTP(seen, r)
 	})

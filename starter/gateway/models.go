@@ -24,7 +24,7 @@ import (
 func (g *Gateway) newRelay(deps Deps) *relay.Relay {
 	return &relay.Relay{
 		Fleet: deps.Fleet, Store: g.store, Journal: g.journal, Claims: modelClaims{g}, Gate: modelGate{g}, Chains: chats{g},
-		Metrics: relay.NewMetrics(g.metrics.registry), Log: g.log, Now: g.now, NewID: newID,
+		Metrics: relay.NewMetrics(g.metrics.registry), Meter: g.meter, Log: g.log, Now: g.now, NewID: newID,
 	}
 }
 

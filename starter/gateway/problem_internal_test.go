@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/zap"
 
 	"github.com/tenuto-dev/tenuto/schemas"
@@ -44,7 +45,7 @@ func TestProblemHidesTheCause(t *testing.T) {
 
 func TestPanicIsAnswered(t *testing.T) {
 	t.Parallel()
-	g := &Gateway{log: zap.NewNop(), metrics: newMetrics()}
+	g := &Gateway{log: zap.NewNop(), metrics: newMetrics(prometheus.NewRegistry())}
 	handler := g.identify(g.observe(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { panic("fault") })))
 	w := httptest.NewRecorder()
 	handler.ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/", nil))

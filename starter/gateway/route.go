@@ -89,7 +89,7 @@ func operationAt(api *huma.OpenAPI, method, path string) *huma.Operation {
 func (g *Gateway) report(ctx context.Context, err error) *problem {
 	p := problemOf(err)
 	if p.Status >= http.StatusInternalServerError {
-		g.log.Warn("request failed", zap.String("request_id", requestID(ctx)), zap.String("code", string(p.Code)), zap.NamedError("cause", p.cause))
+		g.log.Warn("request failed", zap.String("request_id", requestID(ctx)), zap.String("code", string(p.Code)), zap.String("cause", schemas.LogText(p.cause)))
 	}
 	return p
 }

@@ -370,6 +370,7 @@ func (g *Gateway) continued(ctx context.Context, old schemas.Exchange, from stri
 	request := schemas.RunRequest{
 		Tenant: old.Tenant, RunID: newID(), Bundle: old.Bundle, Plan: old.Plan, Input: input, StartMS: g.now().UnixMilli(), Retries: old.Retries + 1,
 		Release: old.Release, Label: old.Label, Metadata: old.Metadata,
+		Trace: g.meter.Carry(ctx),
 	}
 	for _, step := range again {
 		record := schemas.StepRecord{Path: step.Path, ID: step.ID, Kind: step.Kind, Skipped: step.Skipped, Chosen: step.Chosen, Output: schemas.Content{Ref: step.OutputRef}}

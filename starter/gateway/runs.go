@@ -208,7 +208,7 @@ func (g *Gateway) request(ctx context.Context, s start) (schemas.RunRequest, err
 	input, err := g.content(ctx, s.tenant, s.input)
 	return schemas.RunRequest{
 		Tenant: s.tenant, RunID: id, Bundle: ref, Plan: plan, Input: input, StartMS: g.now().UnixMilli(), Batch: s.batch, Fresh: s.key == "",
-		Key: caller(ctx).ID,
+		Key: caller(ctx).ID, Trace: g.meter.Carry(ctx),
 	}, err
 }
 

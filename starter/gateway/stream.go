@@ -58,7 +58,7 @@ func (g *Gateway) repliesWith(responses map[string]*huma.Response) map[string]*h
 //
 //nolint:contextcheck,nolintlint // see inEvents
 func (g *Gateway) streamed(asked askedRun, ready readyRun, last string) (*reply, error) {
-	t := &telling{}
+	t := &telling{asked: time.Now()}
 	if err := t.position(last); err != nil {
 		ready.leave.giveBack()
 		return nil, err
@@ -96,7 +96,7 @@ func (g *Gateway) streamedAlong(ctx context.Context, s start, last string) (*rep
 // what was said meanwhile.
 func (g *Gateway) events(t *telling, about rest.RunResult, ready readyRun, carry func(context.Context) (finished, error)) *reply {
 	return inEvents(func(ctx context.Context, event func(name, id string, data any) error) error {
-		t.event = event
+		t.event = g.timed(t, event)
 		voice, ended := g.speak(ctx, ready, carry)
 		if err := g.introduce(ctx, ready, voice); err != nil {
 			return g.finishTelling(ctx, t, told{err: err})
@@ -137,6 +137,18 @@ func (g *Gateway) introduce(ctx context.Context, ready readyRun, voice *hub.Voic
 		return err
 	}
 	return g.journal.Flush(ctx, ready.request.Tenant, ready.request.RunID)
+}
+
+// timed tells how long the client of a run that begins waits for the first piece of its answer.
+func (g *Gateway) timed(t *telling, event func(name, id string, data any) error) func(name, id string, data any) error {
+	return func(name, id string, data any) error {
+		err := event(name, id, data)
+		if name == "delta" && !t.asked.IsZero() {
+			g.meter.FirstToken(time.Since(t.asked))
+			t.asked = time.Time{}
+		}
+		return err
+	}
 }
 
 type eventsInput struct {

@@ -31,6 +31,7 @@ type telling struct {
 	sum      hash.Hash // SHA-256 of what was shown
 	prefix   string    // the same, of what a client that comes back had been shown; compared once the text is that long
 	restarts int       // of the text that sum is of
+	asked    time.Time // when the run was asked for that begins here; zero once its first piece was shown
 	event    func(name, id string, data any) error
 }
 

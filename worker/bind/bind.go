@@ -32,7 +32,7 @@ func Activity[In, Out any](r Registry, contract schemas.Activity[In, Out], fn fu
 		defer stop()
 		out, err := guarded(ctx, in, fn)
 		if err != nil {
-			return out, failure(ctx, err)
+			return out, failure(ctx, in, err)
 		}
 		return out, nil
 	}, activity.RegisterOptions{Name: contract.Name()})
@@ -71,8 +71,8 @@ func heartbeat(ctx context.Context) (stop func()) {
 	return func() { close(done) }
 }
 
-// failure builds what Temporal records of err. A cancelled call stays a cancelled call.
-func failure(ctx context.Context, err error) error {
+// failure builds what Temporal records of err, and logs it: which run it was, and what may be said of it without content. A cancelled call stays a cancelled call.
+func failure(ctx context.Context, in any, err error) error {
 	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
 		return context.Canceled
 	}
@@ -81,7 +81,11 @@ func failure(ctx context.Context, err error) error {
 	if !errors.As(err, &coded) {
 		coded = schemas.Wrap(schemas.Internal, err, "%s", schemas.SafeMessage(err))
 	}
-	activity.GetLogger(ctx).Warn("activity failed", "code", coded.Code, "attempt", info.Attempt, "error", err.Error())
+	fields := []any{"code", coded.Code, "attempt", info.Attempt, "cause", schemas.LogText(err)}
+	if run, ok := in.(interface{ LogFields() []any }); ok {
+		fields = append(fields, run.LogFields()...)
+	}
+	activity.GetLogger(ctx).Warn("activity failed", fields...)
 	final := !coded.Code.Retryable() || coded.Code == schemas.Internal && info.Attempt >= faultAttempts
 	options := temporal.ApplicationErrorOptions{NonRetryable: final, NextRetryDelay: coded.RetryAfter}
 	if coded.Code == schemas.RateLimited || coded.Code == schemas.Unavailable {

@@ -15,10 +15,11 @@ import (
 
 // Options are what a process adds to its environment.
 type Options struct {
-	Getenv   func(string) string // of the TEMPORAL_* variables, as in Temporal's own tools
-	Environ  func() []string     // may be nil
-	Logger   log.Logger          // may be nil: quiet
-	Identity string              // shown in histories; empty is the SDK's own
+	Getenv   func(string) string   // of the TEMPORAL_* variables, as in Temporal's own tools
+	Environ  func() []string       // may be nil
+	Logger   log.Logger            // may be nil: quiet
+	Metrics  client.MetricsHandler // told of the SDK's work; may be nil
+	Identity string                // shown in histories; empty is the SDK's own
 }
 
 // Open connects to the Temporal service that the TEMPORAL_* variables name (address, namespace, TLS, API key). Error:
@@ -31,7 +32,7 @@ func Open(ctx context.Context, o Options) (client.Client, error) {
 	if o.Logger != nil {
 		options.Logger = o.Logger
 	}
-	options.Identity = o.Identity
+	options.Identity, options.MetricsHandler = o.Identity, o.Metrics
 	if local(options.HostPort) {
 		options.ConnectionOptions.GrpcCompression = &client.GrpcCompressionNone{}
 	}

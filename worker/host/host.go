@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/interceptor"
 	"go.temporal.io/sdk/worker"
 
 	"github.com/tenuto-dev/tenuto/activities/callback"
@@ -20,6 +21,7 @@ import (
 	"github.com/tenuto-dev/tenuto/activities/provider/blob/registry"
 	"github.com/tenuto-dev/tenuto/activities/provider/forge"
 	"github.com/tenuto-dev/tenuto/activities/provider/hub"
+	"github.com/tenuto-dev/tenuto/activities/provider/meter"
 	"github.com/tenuto-dev/tenuto/activities/provider/model"
 	"github.com/tenuto-dev/tenuto/activities/provider/model/fleet"
 	"github.com/tenuto-dev/tenuto/activities/provider/notify"
@@ -38,7 +40,7 @@ import (
 // drain is how long work in flight may take to end after a stop; what has not ended then is done again by another worker.
 const drain = 10 * time.Second
 
-// Deps are what activities work with. All are required.
+// Deps are what activities work with. All but Meter are required.
 type Deps struct {
 	Temporal client.Client
 	Store    *blob.Store
@@ -48,8 +50,11 @@ type Deps struct {
 	Fleet    *fleet.Fleet
 	Forge    *forge.Forge
 	Notify   *notify.Sender
-	Hub      *hub.Hub // tells the front door in the same process how runs get on
-	Instance string   // unique name of the process; lanes have a queue of that name
+	Meter    *meter.Meter // may be nil
+	Hub      *hub.Hub     // tells the front door in the same process how runs get on
+	Instance string       // unique name of the process; lanes have a queue of that name
+
+	flush func() // the meter
 }
 
 // Host is the workers of one process, one for each task queue.
@@ -68,6 +73,7 @@ func New(deps Deps) *Host {
 		deps.Hub.Ahead = activities.chain.Ahead
 	}
 	for queue, options := range queues(deps.Instance) {
+		options.Interceptors = []interceptor.WorkerInterceptor{&metering{meter: deps.Meter}}
 		w := worker.New(deps.Temporal, queue, options)
 		if !options.DisableWorkflowWorker {
 			workflows.Register(w)
@@ -111,15 +117,18 @@ type bound struct {
 	recall  *recall.Activities
 	prove   *reconcile.Activities
 	tell    *callback.Activities
+	meter   *meter.Meter
 }
 
 func activitiesOver(deps Deps) bound {
 	steps := &chain.Activities{
-		Store: deps.Store, Journal: deps.Journal, Fleet: deps.Fleet, Web: &web.Client{}, Hub: deps.Hub,
+		Store: deps.Store, Journal: deps.Journal, Fleet: deps.Fleet, Web: &web.Client{}, Hub: deps.Hub, Meter: deps.Meter,
 		Find: &retrieve.Activities{Store: deps.Store, Index: deps.Index, Models: deps.Models},
 	}
 	releases := registry.New(deps.Store, time.Now)
+	releases.Meter = deps.Meter
 	return bound{
+		meter:  deps.Meter,
 		ingest: &ingest.Activities{Store: deps.Store, Index: deps.Index, Models: deps.Models, Ledger: &ledger.Ledger{Store: deps.Store}},
 		chain:  steps,
 		drop:   &collection.Activities{Store: deps.Store, Index: deps.Index},
@@ -143,9 +152,9 @@ func Bind(r bind.Registry, deps Deps) { activitiesOver(deps).bind(r) }
 func (b bound) bind(r bind.Registry) {
 	bind.Activity(r, schemas.PlanIngest, b.ingest.Plan)
 	bind.Activity(r, schemas.ListShard, b.ingest.Shard)
-	bind.Activity(r, schemas.PrepareBucket, b.ingest.Prepare)
-	bind.Activity(r, schemas.EmbedBucket, b.ingest.Embed)
-	bind.Activity(r, schemas.PublishBucket, b.ingest.Publish)
+	bind.Activity(r, schemas.PrepareBucket, told(b.ingest.Prepare, b.meter.Prepared))
+	bind.Activity(r, schemas.EmbedBucket, told(b.ingest.Embed, b.meter.Embedded))
+	bind.Activity(r, schemas.PublishBucket, told(b.ingest.Publish, b.meter.Published))
 	bind.Activity(r, schemas.FinishIngest, b.ingest.Finish)
 
 	bind.Activity(r, schemas.RunStep, b.chain.Step)
@@ -165,7 +174,7 @@ func (b bound) bind(r bind.Registry) {
 	bind.Activity(r, schemas.BeginRecall, b.recall.Begin)
 	bind.Activity(r, schemas.SweepRecall, b.recall.Sweep)
 	bind.Activity(r, schemas.ReportRecall, b.recall.Report)
-	bind.Activity(r, schemas.ReconcilePage, b.prove.Page)
+	bind.Activity(r, schemas.ReconcilePage, told(b.prove.Page, b.meter.Reconciled))
 	bind.Activity(r, schemas.PrepareCallback, b.tell.Prepare)
 	bind.Activity(r, schemas.DeliverCallback, b.tell.Deliver)
 	bind.Activity(r, schemas.KeepDelivery, b.tell.Keep)

@@ -40,6 +40,7 @@ func (p Process) Run(ctx context.Context, args []string) int {
 	flags := flag.NewFlagSet("tenuto-worker", flag.ContinueOnError)
 	flags.SetOutput(p.Stderr)
 	address := flags.String("gateway", "", "also serve the HTTP gateway at this `address`, such as 127.0.0.1:8480; runs then start in this process, which is faster")
+	metrics := flags.String("metrics", p.Getenv("TENUTO_METRICS"), "serve figures for Prometheus at this `address`, such as 9464, which is 127.0.0.1:9464; also the variable TENUTO_METRICS")
 	if err := flags.Parse(args); err != nil {
 		if errors.Is(err, flag.ErrHelp) {
 			return 0
@@ -50,20 +51,27 @@ func (p Process) Run(ctx context.Context, args []string) int {
 		fmt.Fprintf(p.Stderr, "tenuto-worker: %q is not understood; it takes flags only\n", flags.Arg(0))
 		return 2
 	}
-	if err := p.serve(ctx, *address); err != nil {
+	if err := p.serve(ctx, *address, *metrics); err != nil {
 		fmt.Fprintln(p.Stderr, "tenuto-worker:", err)
 		return 1
 	}
 	return 0
 }
 
-func (p Process) serve(ctx context.Context, address string) error {
+func (p Process) serve(ctx context.Context, address, metrics string) error {
 	logger := telemetry.Logger(p.Stderr, p.Getenv("TENUTO_LOG_LEVEL"))
 	deps, config, err := Open(ctx, p.Getenv, logger)
 	if err != nil {
 		return err
 	}
-	defer deps.Temporal.Close()
+	defer deps.Close()
+	if metrics != "" {
+		stop, err := serveMetrics(ctx, metrics, deps.Meter, logger)
+		if err != nil {
+			return err
+		}
+		defer stop()
+	}
 	parts := Parts{Deps: deps, Config: config, Logger: logger, BootstrapKey: p.Getenv("TENUTO_BOOTSTRAP_KEY")}
 	return Serve(ctx, parts, address, p.Front)
 }

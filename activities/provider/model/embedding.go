@@ -27,6 +27,7 @@ func (p *Provider) EmbedRecorded(ctx context.Context, tenant string, request Emb
 		return EmbedResponse{}, false, p.recordError(ctx, err, "looking for a recorded embedding failed; the call was not made")
 	}
 	if ok && json.Unmarshal(data, &resp) == nil {
+		p.Meter.ReadBack(ctx, p.Vendor, request.Model, false)
 		return resp, true, nil
 	}
 	return p.embedAndSave(ctx, tenant, key, request)

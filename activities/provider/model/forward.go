@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 
+	"github.com/tenuto-dev/tenuto/activities/provider/meter"
 	"github.com/tenuto-dev/tenuto/activities/provider/model/object"
 	"github.com/tenuto-dev/tenuto/schemas"
 )
@@ -73,11 +74,27 @@ func (p *Provider) Forward(ctx context.Context, request ForwardRequest, leave Le
 		}
 		defer func() { done(resp, err) }()
 	}
-	resp, err = driver.Forward(ctx, request, each)
+	resp, err = p.forward(ctx, driver, request, each)
 	if err == nil {
 		resp.Usage.Calls = 1
 	}
 	return resp, p.normal(ctx, err)
+}
+
+// forward is the call itself.
+func (p *Provider) forward(ctx context.Context, driver Forwarder, request ForwardRequest, each func(Piece) error) (Response, error) {
+	operation := meter.Chat
+	if request.Operation == Embeddings {
+		operation = meter.Embeddings
+	}
+	ctx, told := p.Meter.Called(ctx, meter.Call{Operation: operation, Vendor: p.Vendor, Model: request.Model, Stream: request.Stream})
+	if told != nil {
+		heard := each
+		each = func(piece Piece) error { told.First(); return heard(piece) }
+	}
+	resp, err := driver.Forward(ctx, request, each)
+	told.End(answerOf(resp), err)
+	return resp, err
 }
 
 // Forwards reports whether requests of the operation need no translation for the model.

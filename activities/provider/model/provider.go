@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/tenuto-dev/tenuto/activities/provider/meter"
 	"github.com/tenuto-dev/tenuto/schemas"
 )
 
@@ -18,7 +19,9 @@ const saveLimit = 15 * time.Second
 type Provider struct {
 	Name    string // prefix of model names, such as openai
 	Driver  Driver
-	Records Records // where paid responses are kept; nil keeps none
+	Records Records      // where paid responses are kept; nil keeps none
+	Meter   *meter.Meter // told of every call; may be nil
+	Vendor  string       // as figures and spans name it
 
 	calls   flights
 	unsaved pending
@@ -78,6 +81,9 @@ func (p *Provider) Pay(ctx context.Context, call Call) (Paid, error) {
 	got, err := p.calls.do(ctx, identity, call.Emit, func(ctx context.Context, emit Emit) (outcome, error) {
 		return p.recall(ctx, call, identity, emit)
 	})
+	if err == nil && got.recorded {
+		p.Meter.ReadBack(ctx, p.Vendor, call.Request.Model, false)
+	}
 	return Paid{Response: got.Response, Identity: identity, Recorded: got.recorded, Ambiguous: got.ambiguous}, p.normal(ctx, err)
 }
 
@@ -124,8 +130,32 @@ func (p *Provider) send(ctx context.Context, call Call, identity string, emit Em
 	if err := p.mark(ctx, call, identity); err != nil {
 		return Response{}, err
 	}
-	resp, err = p.Driver.Generate(ctx, call.Request, emit)
+	return p.generate(ctx, call, emit)
+}
+
+// generate is the call itself.
+func (p *Provider) generate(ctx context.Context, call Call, emit Emit) (Response, error) {
+	ctx, told := p.Meter.Called(ctx, meter.Call{
+		Operation: meter.Chat, Vendor: p.Vendor, Model: call.Request.Model, Stream: emit != nil, MaxTokens: call.Request.MaxTokens,
+	})
+	shows := p.Meter.Shows(call.Tenant)
+	if shows {
+		told.Content(inputKey, func() string { return shownRequest(call.Request) })
+	}
+	if emit != nil && told != nil {
+		heard := emit
+		emit = func(d Delta) { told.First(); heard(d) }
+	}
+	resp, err := p.Driver.Generate(ctx, call.Request, emit)
+	if shows && err == nil {
+		told.Content(outputKey, func() string { return shownResponse(resp) })
+	}
+	told.End(answerOf(resp), err)
 	return resp, err
+}
+
+func answerOf(r Response) meter.Answer {
+	return meter.Answer{ID: r.ID, Model: r.Model, Finish: r.Finish, Usage: r.Usage}
 }
 
 // Embed returns one vector an input. It makes exactly one call of the provider, so the caller batches by Limits. Nothing is recorded.
@@ -143,7 +173,9 @@ func (p *Provider) Embed(ctx context.Context, tenant string, request EmbedReques
 	if err := checkEmbed(request, limits); err != nil {
 		return EmbedResponse{}, err
 	}
+	ctx, told := p.Meter.Called(ctx, meter.Call{Operation: meter.Embeddings, Vendor: p.Vendor, Model: request.Model, Inputs: len(request.Inputs)})
 	resp, err := p.Driver.Embed(ctx, request)
+	told.End(meter.Answer{Model: resp.Model, Usage: schemas.Usage{InputTokens: resp.Tokens}}, err)
 	if err != nil {
 		return EmbedResponse{}, p.normal(ctx, err)
 	}

@@ -5,6 +5,7 @@ import (
 	"math"
 	"unicode/utf8"
 
+	"github.com/tenuto-dev/tenuto/activities/provider/meter"
 	"github.com/tenuto-dev/tenuto/schemas"
 )
 
@@ -23,7 +24,9 @@ func (p *Provider) Rerank(ctx context.Context, tenant string, request RerankRequ
 	if err := checkRerank(request); err != nil {
 		return RerankResponse{}, err
 	}
+	ctx, told := p.Meter.Called(ctx, meter.Call{Operation: meter.Rerank, Vendor: p.Vendor, Model: request.Model, Inputs: len(request.Documents)})
 	resp, err := driver.Rerank(ctx, request)
+	told.End(meter.Answer{Model: resp.Model, Usage: schemas.Usage{InputTokens: resp.Tokens}}, err)
 	if err != nil {
 		return RerankResponse{}, p.normal(ctx, err)
 	}

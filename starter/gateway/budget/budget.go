@@ -4,6 +4,8 @@ package budget
 
 import (
 	"context"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -114,6 +116,20 @@ func (k *Keeper) Check(ctx context.Context, in Admission) error {
 		return err
 	}
 	return priced(applied, estimate)
+}
+
+// Leases counts the leases that this process holds.
+func (k *Keeper) Leases() int {
+	k.mu.Lock()
+	purses := slices.Collect(maps.Values(k.purses))
+	k.mu.Unlock()
+	count := 0
+	for _, p := range purses {
+		p.mu.Lock()
+		count += len(p.open)
+		p.mu.Unlock()
+	}
+	return count
 }
 
 // applied are the budgets that an admission counts against.

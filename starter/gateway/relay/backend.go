@@ -24,6 +24,7 @@ func (c *call) leave(ctx context.Context) (func(model.Response, error), error) {
 	}
 	now := time.Now()
 	c.turn.Store(&turn{sent: now, waited: now.Sub(asked)})
+	c.Meter.Waited(c.target.Provider.Vendor, now.Sub(asked))
 	return func(resp model.Response, err error) {
 		grant.Done(limit.Outcome{Err: err, Tokens: resp.Usage.InputTokens + resp.Usage.OutputTokens, Rates: c.target.Rates()})
 	}, nil

@@ -131,9 +131,11 @@ func (c *call) about() About { return About{ID: c.run, Created: c.start, Name: c
 // perform makes the call, records what came of it, and ends the answer.
 func (c *call) perform(ctx context.Context, send sender) error {
 	c.out.w.Header().Set(RunHeader, c.run)
-	resp, err := send(ctx, c.take)
+	calling, passed := c.Meter.Passing(ctx, c.key.Tenant, c.run, c.name)
+	resp, err := send(calling, c.take)
 	err = c.told(ctx, err)
 	recorded := c.record(ctx, resp, err)
+	passed(errors.Join(err, recorded))
 	c.Metrics.observe(c, err)
 	switch {
 	case err != nil:
@@ -196,8 +198,8 @@ func (c *call) told(ctx context.Context, err error) error {
 func (c *call) fail(ctx context.Context, err error) {
 	failure := c.protocol.Failure(err)
 	if failure.Status >= http.StatusInternalServerError && !isGone(err) {
-		c.Log.Warn("call failed", zap.String("run", c.run), zap.String("provider", c.target.Server),
-			zap.String("code", string(schemas.CodeOf(err))), zap.NamedError("cause", err))
+		c.Log.Warn("call failed", zap.String("run", c.run), zap.String("tenant", c.key.Tenant), zap.String("chain", schemas.ModelChain(c.name)),
+			zap.String("provider", c.target.Server), zap.String("code", string(schemas.CodeOf(err))), zap.String("cause", schemas.LogText(err)))
 	}
 	switch {
 	case isGone(err) || ctx.Err() != nil:

@@ -22,19 +22,19 @@ func NewMetrics(registry prometheus.Registerer) *Metrics {
 	buckets := []float64{.005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60, 300}
 	m := &Metrics{
 		calls: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "tenuto_model_calls_total", Help: "Calls of models that were passed through, by what came of them: ok, left, or the code of the error.",
+			Name: schemas.MetricRelayCalls, Help: "Calls of models that were passed through, by what came of them: ok, left, or the code of the error.",
 		}, []string{"operation", "provider", "outcome"}),
 		tokens: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "tenuto_model_tokens_total", Help: "Tokens of calls that were passed through.",
+			Name: schemas.MetricRelayTokens, Help: "Tokens of calls that were passed through.",
 		}, []string{"operation", "provider", "direction"}),
 		first: prometheus.NewHistogramVec(prometheus.HistogramOpts{
-			Name: "tenuto_model_first_piece_seconds", Help: "Time from sending a call to the first event of a stream, or to a whole answer.", Buckets: buckets,
+			Name: schemas.MetricRelayFirst, Help: "Time from sending a call to the first event of a stream, or to a whole answer.", Buckets: buckets,
 		}, []string{"operation", "provider"}),
 		took: prometheus.NewHistogramVec(prometheus.HistogramOpts{
-			Name: "tenuto_model_call_seconds", Help: "Time from a request's arrival until its record was durable.", Buckets: buckets,
+			Name: schemas.MetricRelaySeconds, Help: "Time from a request's arrival until its record was durable.", Buckets: buckets,
 		}, []string{"operation", "provider"}),
 		record: prometheus.NewHistogram(prometheus.HistogramOpts{
-			Name: "tenuto_model_record_seconds", Help: "Time until the record of a call was durable.",
+			Name: schemas.MetricRelayRecord, Help: "Time until the record of a call was durable.",
 			Buckets: []float64{.0005, .001, .0025, .005, .01, .025, .05, .1, .25, 1, 5, 15},
 		}),
 	}

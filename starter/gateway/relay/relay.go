@@ -24,6 +24,7 @@ import (
 
 	"github.com/tenuto-dev/tenuto/activities/provider/blob"
 	"github.com/tenuto-dev/tenuto/activities/provider/blob/journal"
+	"github.com/tenuto-dev/tenuto/activities/provider/meter"
 	"github.com/tenuto-dev/tenuto/activities/provider/model"
 	"github.com/tenuto-dev/tenuto/activities/provider/model/fleet"
 	"github.com/tenuto-dev/tenuto/activities/provider/model/object"
@@ -39,6 +40,7 @@ type Relay struct {
 	Gate    Gate   // nil admits everybody to every model
 	Chains  Runner // nil knows no chain
 	Metrics *Metrics
+	Meter   *meter.Meter // may be nil
 	Log     *zap.Logger
 	Now     func() time.Time
 	NewID   func() string // a run's: a UUID of version 7

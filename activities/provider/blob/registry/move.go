@@ -147,6 +147,7 @@ func (r *Registry) enter(ctx context.Context, name LabelName, tip, next schemas.
 		return tip, schemas.Errorf(schemas.Conflict, "label %s was changed by somebody else at the same time; look at it and decide again", name)
 	}
 	r.keepTip(name, next)
+	r.Meter.LabelChanged(next.Kind)
 	return next, nil
 }
 

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/tenuto-dev/tenuto/activities/provider/blob"
+	"github.com/tenuto-dev/tenuto/activities/provider/meter"
 	"github.com/tenuto-dev/tenuto/schemas"
 )
 
@@ -29,6 +30,8 @@ const (
 
 // Registry is safe for concurrent use.
 type Registry struct {
+	Meter *meter.Meter // told of changes of labels; may be nil
+
 	store *blob.Store
 	now   func() time.Time
 

@@ -11,6 +11,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"github.com/tenuto-dev/tenuto/activities/provider/meter"
 	"github.com/tenuto-dev/tenuto/activities/provider/model"
 	"github.com/tenuto-dev/tenuto/activities/provider/model/limit"
 	"github.com/tenuto-dev/tenuto/schemas"
@@ -25,6 +26,7 @@ type Fleet struct {
 	Models    schemas.Models // what the installation says of its own: limits, prices, and which models there are; may be empty
 	Records   model.Records
 	Open      Open
+	Meter     *meter.Meter // of providers of projects; may be nil
 
 	mu      sync.Mutex
 	members map[string]*member
@@ -189,9 +191,23 @@ func (f *Fleet) member(name string, def schemas.ProviderDef, models map[string]s
 	if err != nil {
 		return nil, err
 	}
-	m.provider = &model.Provider{Name: name + "." + key[:8], Driver: driver, Records: f.Records}
+	m.provider = &model.Provider{
+		Name: name + "." + key[:8], Driver: driver, Records: f.Records, Meter: f.Meter, Vendor: meter.VendorOf(def.Driver),
+	}
 	f.put(key, m)
 	return m, nil
+}
+
+// Measure has the installation's providers, and those of projects, tell meter of their calls. Call it before the first use.
+func (f *Fleet) Measure(m *meter.Meter) {
+	f.Meter = m
+	for _, name := range f.Installed.Names() {
+		provider, _, err := f.Installed.Resolve(name + "/any")
+		if err != nil { // it has just been named
+			continue
+		}
+		provider.Meter, provider.Vendor = m, meter.VendorOf(cmp.Or(f.Models.Providers[name].Driver, name))
+	}
 }
 
 // Rates returns what the server last said of its limits, once.

@@ -39,6 +39,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/tenuto-dev/tenuto/activities/provider/meter"
 	"github.com/tenuto-dev/tenuto/schemas"
 )
 
@@ -191,6 +192,7 @@ func (c *Client) send(ctx context.Context, call Call, accept string) (*http.Resp
 			request.Header[http.CanonicalHeaderKey(name)] = values
 		}
 	}
+	meter.Sent(ctx, request.URL, request.Header)
 	response, err := c.client.Do(request)
 	if err != nil {
 		return nil, c.broken(ctx, err)
