@@ -45,7 +45,7 @@ func (s *session) open() (deps gateway.Deps, err error) {
 	}
 	deps = gateway.Deps{
 		Logger: jsonLogger(s.stderr), Version: Version(), BootstrapKey: s.getenv("TENUTO_BOOTSTRAP_KEY"),
-		Defaults: gateway.Defaults{Embedder: config.Embedder, Model: config.Model}, Notify: wire.Notify(config),
+		Defaults: gateway.Defaults{Embedder: config.Embedder, Model: config.Model}, Notify: wire.Notify(config), Connections: config.Connections,
 	}
 	if deps.Store, err = wire.Store(s.ctx, config); err != nil {
 		return deps, err
