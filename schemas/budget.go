@@ -131,7 +131,12 @@ func WindowEnd(window string) (time.Time, bool) {
 type Charge struct {
 	Lease    string   `json:"lease"` // under which it was admitted
 	Subjects []string `json:"subjects"`
+	// Unknown counts besides usage and cost: what a call may have cost at most that was sent and of whose usage nobody heard.
+	Unknown Amount `json:"unknown,omitzero"`
 }
+
+// Amount is what a record counts against the budgets that pay for it.
+func (c Charge) Amount(usage Usage, cost Cost) Amount { return AmountOf(usage, cost).Add(c.Unknown) }
 
 // IsZero reports whether no budget applies.
 func (c Charge) IsZero() bool { return c.Lease == "" }

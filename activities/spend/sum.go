@@ -160,7 +160,7 @@ func (t *totals) take(e entry) {
 		return
 	}
 	t.records++
-	amount := schemas.AmountOf(e.Usage, e.Cost)
+	amount := e.Charge.Amount(e.Usage, e.Cost)
 	for _, subject := range e.Charge.Subjects {
 		sums[subject] = sums[subject].Add(amount)
 	}

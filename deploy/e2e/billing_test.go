@@ -3,9 +3,12 @@ package e2e
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -113,4 +116,16 @@ func (b *billing) twoPaidSteps() schemas.Bundle {
 	}
 	def := schemas.ChainDef{Input: namedRun, Steps: []schemas.StepDef{call("one", "'a beginning'"), call("two", "steps.one.text", "one")}}
 	return oneChain(models, map[string]string{"tell": "Step {{step}} of {{run}}: {{text}}"}, def)
+}
+
+// installed writes a file of models that has the endpoint as the provider paid of the installation.
+func (b *billing) installed(t *testing.T) string {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "models.yaml")
+	text := fmt.Sprintf("providers:\n  paid: {driver: openai, base_url: %s, key_env: OPENAI_API_KEY}\nmodels:\n  chat: {provider: paid, model: %s, prices: {input: %d, output: %d}}\n",
+		b.url, modeltest.ChatModel, inputPrice, outputPrice)
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return file
 }

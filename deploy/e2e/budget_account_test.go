@@ -123,10 +123,16 @@ func recordsNow(t *testing.T, h *house) []schemas.Exchange {
 	return records
 }
 
-// named is the run that a record is of, by the name that its callers gave it.
+// named is the run that a record is of, by the name that its callers gave it. That of a call that was passed through is its whole text.
 func named(e schemas.Exchange) string {
-	var input struct{ Run string }
-	_ = json.Unmarshal(e.Input, &input)
+	var input struct {
+		Run      string
+		Messages []struct{ Content string }
+	}
+	_ = json.Unmarshal(e.Input, &input) // what is none has no name
+	if len(input.Messages) > 0 {
+		return input.Messages[0].Content
+	}
 	return input.Run
 }
 
@@ -136,7 +142,7 @@ func account(t *testing.T, h *house, endpoint *billing, figures schemas.LedgerFi
 	recorded, byLease, byRun := schemas.Micros(0), map[string]schemas.Micros{}, map[string]schemas.Micros{}
 	records := recordsNow(t, h)
 	for _, e := range records {
-		cost := schemas.AmountOf(e.Usage, e.Cost).Micros
+		cost := e.Charge.Amount(e.Usage, e.Cost).Micros
 		byRun[named(e)] += cost
 		if named(e) == "run-first" {
 			continue

@@ -26,14 +26,15 @@ const (
 	budgetEnd     = 2 * time.Minute  // after the last kill, for the budget to be used up, and again for it to be settled
 )
 
-// TestBudgetKilled has 64 callers spend a budget of one dollar by four gateways, which are killed and come back all the while. What the
+// TestBudgetKilled has 64 callers spend a budget of one dollar by four gateways, on runs of a chain and on calls of a model, while the gateways
+// are killed and come back. What the
 // ledger has promised never exceeds the budget. The model's bills exceed it at most by what the killed gateways had leased and could not
 // settle. What is refused is refused for the budget and says so. In the end ledger and records agree to the micro, lease by lease.
 func TestBudgetKilled(t *testing.T) {
 	t.Parallel()
 	random := seeded(t)
 	endpoint := serveBilling(t, modeltest.Options{Latency: 50 * time.Millisecond})
-	all := openGateways(t, 4, options{noIndex: true})
+	all := openGateways(t, 4, options{noIndex: true, env: []string{"TENUTO_MODELS=" + endpoint.installed(t)}})
 	u := all[0].admin()
 	u.serves(t, endpoint.twoPaidSteps())
 	u.sends(t, "/api/v1/chains/main@production/runs", "run-first", `{"input":{"run":"run-first"}}`) // before there is a budget: it counts for none
@@ -170,12 +171,12 @@ type spenders struct {
 	refused  map[string]bool // by process
 }
 
-// spend starts the callers: of each four one comes back with its key until it has its result, one has no key and goes on when its
-// connection breaks, one has its runs accepted and looks for their ends, and one calls by OpenAI's API.
+// spend starts the callers: of each five one comes back with its key until it has its result, one has no key and goes on when its
+// connection breaks, one has its runs accepted and looks for their ends, one calls the chain by OpenAI's API, and one a model.
 func spend(t *testing.T, all gateways, random *rand.Rand) *spenders {
 	t.Helper()
 	s := &spenders{gateways: all, t: t, key: all[0].keys.APIKey, stop: make(chan struct{}), statuses: map[int]int{}, refused: map[string]bool{}}
-	ways := []func(c *spender, run string){(*spender).insists, (*spender).goesOn, (*spender).detaches, (*spender).chats}
+	ways := []func(c *spender, run string){(*spender).insists, (*spender).goesOn, (*spender).detaches, (*spender).chats, (*spender).passes}
 	for i := range budgetCallers {
 		c := &spender{spenders: s, random: rand.New(rand.NewPCG(random.Uint64(), uint64(i)))}
 		s.callers.Go(func() {
@@ -237,7 +238,7 @@ func (c *spender) asks(path, key, body string) (final bool) {
 	case got.status == http.StatusPaymentRequired, strings.Contains(got.body, "insufficient_quota"): // OpenAI's word, with 429
 		c.refusal(name, got.body)
 		time.Sleep(10 * pollEvery)
-	case slices.Contains(comeBack, got.status):
+	case slices.Contains(comeBack, got.status), got.status == http.StatusConflict && strings.Contains(got.body, "under way"):
 		time.Sleep(10 * pollEvery)
 		return false
 	case got.status >= http.StatusBadRequest:
@@ -287,4 +288,16 @@ func (c *spender) chats(run string) {
 		key = run
 	}
 	c.asks("/v1/chat/completions", key, `{"model":"main@production","messages":[{"role":"user","content":"`+run+`"}]}`)
+}
+
+// passes calls a model, as a stream or whole, and comes back if it has a key.
+func (c *spender) passes(run string) {
+	stream := []string{"false", "true"}[c.random.IntN(2)]
+	body := `{"model":"paid/` + modeltest.ChatModel + `","max_tokens":20,"stream":` + stream + `,"messages":[{"role":"user","content":"` + run + `"}]}`
+	if c.random.IntN(2) == 0 {
+		c.asks("/v1/chat/completions", "", body)
+		return
+	}
+	for !c.asks("/v1/chat/completions", run, body) && !c.ended() {
+	}
 }

@@ -21,8 +21,6 @@ type Budgets interface {
 	Admit(ctx context.Context, in budget.Admission) (budget.Permit, error)
 	// Check says whether something that is not counted may be done at all.
 	Check(ctx context.Context, in budget.Admission) error
-	// Holds reports whether any budget would count it.
-	Holds(ctx context.Context, in budget.Admission) (bool, error)
 }
 
 // admitted admits a run of the caller's key: by the day on which it began, which may be an earlier one.
@@ -105,7 +103,7 @@ func (d durable) Budgets(ctx context.Context, tenant string) ([]schemas.Budget, 
 func (d durable) Ended(ctx context.Context, tenant, run string, start time.Time) (budget.Ending, error) {
 	exchange, ok, err := d.gateway.exchange(ctx, tenant, run, start)
 	if ok || err != nil {
-		return budget.Ending{Done: ok, Amount: schemas.AmountOf(exchange.Usage, exchange.Cost), Lease: exchange.Charge.Lease}, err
+		return budget.Ending{Done: ok, Amount: exchange.Charge.Amount(exchange.Usage, exchange.Cost), Lease: exchange.Charge.Lease}, err
 	}
 	found, err := d.gateway.temporal.DescribeWorkflow(ctx, schemas.RunWorkflowID(tenant, run), "")
 	if coded := client.Coded(err); coded != nil {

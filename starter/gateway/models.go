@@ -132,15 +132,10 @@ func (m modelGate) May(key schemas.APIKey, name string) bool {
 	return key.MayCall(name)
 }
 
-// Admit implements relay.Gate. Ledgers count runs of chains; a call that no ledger would count does not get past a budget.
-func (m modelGate) Admit(ctx context.Context, key schemas.APIKey, _ string) (relay.Settle, error) {
-	held, err := m.g.budgets.Holds(ctx, budget.Admission{Tenant: key.Tenant, Key: key})
-	switch {
-	case err != nil:
-		return nil, err
-	case held:
-		return nil, schemas.Errorf(schemas.OverBudget,
-			"the key or its tenant has a budget, and calls of models are not counted by it; run a chain, or have an admin remove the budget")
-	}
-	return func(schemas.Usage, schemas.Cost) {}, nil
+// Admit implements relay.Gate.
+func (m modelGate) Admit(ctx context.Context, ask relay.Ask) (relay.Permit, error) {
+	return m.g.budgets.Admit(ctx, budget.Admission{
+		Tenant: ask.Key.Tenant, Key: ask.Key, Start: ask.Start,
+		Estimate: func(context.Context) (schemas.Estimate, error) { return ask.Estimate(), nil },
+	})
 }

@@ -86,6 +86,45 @@ func TestCallsOfModelsAreRuns(t *testing.T) {
 	}
 }
 
+// TestCallsOfModelsCountInBudgets: they are admitted, settled and refused as runs are, and what has no price is not bought with money.
+func TestCallsOfModelsCountInBudgets(t *testing.T) {
+	t.Parallel()
+	server := modeltest.NewServer(t, modeltest.Options{})
+	s := gatewaytest.Start(t, over(t, server))
+	c := admin(t, s)
+	c.send("PUT", budgetPath("tenant"), rest.NewBudget{USDDay: usd(150)}).want(t, 200, nil)
+	body := map[string]any{"model": "openai/test-chat", "max_tokens": 4, "messages": chatBody["messages"]}
+	made, refused := 0, reply{}
+	for refused.status == 0 && made < 20 {
+		body["stream"] = made%2 == 1
+		if got := c.send("POST", "/v1/chat/completions", body); got.status != 200 {
+			refused = got
+			break
+		}
+		made++
+	}
+	if refused.status != 429 || !strings.Contains(string(refused.body), "over the budget of the tenant: of 0.00015 US dollars") || made < 3 || made > 15 {
+		t.Errorf("after %d calls: %d %s", made, refused.status, refused.body)
+	}
+	until(t, func() bool { return windowNow(t, c).USDSpent == *usd(10 * int64(made)) })
+	if calls := server.Stats().Chats; calls != made {
+		t.Errorf("the model was called %d times, and %d calls were admitted", calls, made)
+	}
+	var spend rest.Spend
+	c.send("GET", "/api/v1/spend", nil).want(t, 200, &spend)
+	if spend.Total.USD != *usd(10 * int64(made)) || len(spend.Differs) != 0 {
+		t.Errorf("%+v", spend)
+	}
+	embed := map[string]any{"model": "openai/test-embed", "input": "one two"}
+	got := c.send("POST", "/v1/embeddings", embed)
+	if got.status != 429 || !strings.Contains(string(got.body), "the price of model openai/test-embed is not known") || !strings.Contains(string(got.body), "TENUTO_MODELS") {
+		t.Errorf("%d %s", got.status, got.body)
+	}
+	c.send("POST", "/v1/embeddings", map[string]any{"model": "local/lexical", "input": "one two"}).want(t, 200, nil)
+	c.send("PUT", budgetPath("tenant"), rest.NewBudget{USDDay: usd(150), Unknown: "allow"}).want(t, 200, nil)
+	until(t, func() bool { return c.send("POST", "/v1/embeddings", embed).status == 200 })
+}
+
 // TestIdempotencyAcrossGateways: two gateways over one store make one call of a key, whoever is asked, and a run's key is not a call's.
 func TestIdempotencyAcrossGateways(t *testing.T) {
 	t.Parallel()

@@ -174,7 +174,7 @@ func (s *spending) add(day string, e *schemas.Exchange) {
 	if e.Charge.Lease != "" {
 		for _, subject := range e.Charge.Subjects {
 			name := schemas.AccountOf(subject, day)
-			s.charged[name] = s.charged[name].Add(amount)
+			s.charged[name] = s.charged[name].Add(e.Charge.Amount(e.Usage, e.Cost))
 		}
 	}
 	count(&s.total, e.Usage, amount, e.Cost.Unknown)

@@ -116,12 +116,6 @@ func (k *Keeper) Check(ctx context.Context, in Admission) error {
 	return priced(applied, estimate)
 }
 
-// Holds reports whether any budget would count what is to be admitted. Errors: those of the source.
-func (k *Keeper) Holds(ctx context.Context, in Admission) (bool, error) {
-	applied, err := k.applied(ctx, in)
-	return len(applied) > 0, err
-}
-
 // applied are the budgets that an admission counts against.
 func (k *Keeper) applied(ctx context.Context, in Admission) (applied []schemas.Budget, err error) {
 	budgets, err := k.budgets(ctx, in.Tenant)
@@ -142,7 +136,7 @@ func priced(budgets []schemas.Budget, estimate schemas.Estimate) error {
 		var what string
 		switch {
 		case len(estimate.Unknown) > 0:
-			what = "the price of model " + estimate.Unknown[0] + " is not known (a project's models.yaml can say it)"
+			what = "the price of model " + estimate.Unknown[0] + " is not known (models.yaml can say it: the project's, or for PROVIDER/MODEL that of the installation, TENUTO_MODELS)"
 		case len(estimate.Collections) > 0 && estimate.Collections[0] == "":
 			what = "the run chooses its collection by itself, so the price of its embedder is not known"
 		case len(estimate.Collections) > 0:

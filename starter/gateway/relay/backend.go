@@ -44,7 +44,14 @@ const (
 // estimate supposes a token for every four bytes of the request, and the longest answer that it allows. What was really used counts
 // afterwards.
 func (c *call) estimate() int {
-	bytes, word := 0, 0
+	bytes, answer, _ := c.size()
+	return bytes/4 + answer
+}
+
+// size is how much the request may be to read, in bytes of text, the longest answer that it allows, in tokens, and how many answers it wants.
+// An answer of 0 has no bound.
+func (c *call) size() (bytes, answer, times int) {
+	word := 0
 	for _, b := range c.request.Original() {
 		if b == '"' || b == ' ' || b >= utf8.RuneSelf {
 			bytes, word = bytes+min(word, 4*mediaTokens)+1, 0
@@ -54,15 +61,18 @@ func (c *call) estimate() int {
 			word = 4 * mediaTokens
 		}
 	}
-	answer := 0
-	for _, name := range []string{"max_tokens", "max_completion_tokens"} {
+	times = 1
+	for name, most := range map[string]*int{"max_tokens": &answer, "max_completion_tokens": &answer, "n": &times} {
 		var n int
 		if c.field(name, &n) == nil { // what is no number is for the provider to decline
-			answer = max(answer, n)
+			*most = max(*most, n)
 		}
 	}
-	return bytes/4 + answer
+	return bytes, answer, times
 }
+
+// answers reports whether the model is to answer, rather than embed.
+func (c *call) answers() bool { return c.protocol.Operation() != model.Embeddings }
 
 // provided has a provider answer a translated request.
 type provided struct{ *call }

@@ -40,6 +40,7 @@ type call struct {
 	target  fleet.Target
 	claimed string // names its flight
 	held    int64  // bytes of memory
+	permit  Permit // nil before it is admitted, and without a gate
 
 	// Of what became of it.
 	ambiguous bool                 // an earlier call of the idempotency key was lost
@@ -49,6 +50,8 @@ type call struct {
 	last      []byte               // what is held back
 	usage     schemas.Usage
 	cost      schemas.Cost
+	charged   schemas.Amount // what counts against budgets
+	recorded  bool           // the record is durable, or of a call that cost nothing
 }
 
 // serve carries out the call. Its error is still to be told.
@@ -73,12 +76,13 @@ func (c *call) serve(request *http.Request) error {
 		}
 	}
 	if c.Gate != nil {
-		settle, err := c.Gate.Admit(ctx, c.key, c.name)
+		permit, err := c.Gate.Admit(ctx, Ask{Key: c.key, Model: c.name, Start: c.start, Estimate: c.most})
 		if err != nil {
 			c.abandon(ctx, err)
 			return err
 		}
-		defer func() { settle(c.usage, c.cost) }()
+		c.permit = permit
+		defer c.settle()
 	}
 	return c.perform(ctx, send)
 }

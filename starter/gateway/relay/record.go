@@ -25,9 +25,9 @@ const (
 func (c *call) record(ctx context.Context, resp model.Response, failure error) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), recordTime)
 	defer cancel()
-	nothing := failure != nil && c.first.IsZero()
 	begin := time.Now()
 	e := c.exchange(resp, failure)
+	nothing := failure != nil && c.first.IsZero() && c.charged == (schemas.Amount{})
 	if err := c.moveOut(ctx, &e); err != nil {
 		return unrecorded(err)
 	}
@@ -35,9 +35,11 @@ func (c *call) record(ctx context.Context, resp model.Response, failure error) e
 		Tenant: c.key.Tenant, Run: c.run, Key: schemas.RunKey(c.key.Tenant, c.run, c.start), Data: encode(e), Keep: true, Lazy: nothing,
 	})
 	if nothing {
+		c.recorded = true
 		return nil
 	}
 	err := ticket.Wait(ctx)
+	c.recorded = err == nil
 	c.Metrics.recorded(time.Since(begin))
 	if err != nil {
 		return unrecorded(err)
@@ -58,6 +60,7 @@ func (c *call) exchange(resp model.Response, failure error) schemas.Exchange {
 	now := c.Now()
 	detail := c.detail(resp, failure, now)
 	c.account(detail)
+	charge := c.charge(detail, failure)
 	kind, id := schemas.StepGenerate, "generate"
 	if c.protocol.Operation() == model.Embeddings {
 		kind, id = schemas.StepEmbed, "embed"
@@ -65,7 +68,7 @@ func (c *call) exchange(resp model.Response, failure error) schemas.Exchange {
 	e := schemas.Exchange{
 		RunID: c.run, Tenant: c.key.Tenant, KeyID: c.key.ID, Chain: schemas.ModelChain(c.name), Plan: schemas.Plan{Chain: schemas.ModelChain(c.name)},
 		Status: schemas.RunDone, Failure: detail.Failure, Input: c.request.Original(), Output: output(resp),
-		StartMS: c.start.UnixMilli(), TookMS: now.Sub(c.start).Milliseconds(), Usage: c.usage, Cost: c.cost,
+		StartMS: c.start.UnixMilli(), TookMS: now.Sub(c.start).Milliseconds(), Usage: c.usage, Cost: c.cost, Charge: charge,
 		Steps: []schemas.ExchangeStep{{ID: id, Kind: kind, Failure: detail.Failure, Details: []schemas.StepDetail{{
 			StartMS: c.start.UnixMilli(), TookMS: ms(now.Sub(c.start)), Calls: []schemas.CallDetail{detail},
 		}}}},

@@ -103,13 +103,10 @@ type Failure struct {
 type Gate interface {
 	// May reports whether the key may use the model at all. Others are not listed to it, and not found.
 	May(key schemas.APIKey, model string) bool
-	// Admit is asked before a call is sent, and its Settle called once when the call has ended, whatever came of it. Codes: over_budget, and
-	// rate_limited with RetryAfter; what it says is shown.
-	Admit(ctx context.Context, key schemas.APIKey, model string) (Settle, error)
+	// Admit is asked before a call is sent, and its permit ended when the call has ended, whatever came of it. Codes: over_budget,
+	// unavailable, and rate_limited with RetryAfter; what it says is shown.
+	Admit(ctx context.Context, ask Ask) (Permit, error)
 }
-
-// Settle is told what a call used. Cost counts a call whose price or usage is not known as unknown.
-type Settle func(usage schemas.Usage, cost schemas.Cost)
 
 // Runner answers by chains: names without a slash, such as docs-qa@production.
 type Runner interface {

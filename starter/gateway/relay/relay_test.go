@@ -266,7 +266,9 @@ func TestACallerThatLeaves(t *testing.T) {
 				close(left)
 			})
 			var run atomic.Value
+			p := &purse{settled: make(chan schemas.Amount, 1)}
 			r := setup(t, u.url, func(r *relay.Relay) {
+				r.Gate = p
 				made := r.NewID
 				r.NewID = func() string { id := made(); run.Store(id); return id }
 			})
@@ -289,6 +291,9 @@ func TestACallerThatLeaves(t *testing.T) {
 			}
 			if call := e.Steps[0].Details[0].Calls[0]; body != ask && (len(call.Events) < 10 || call.Usage.Calls != 1 || e.Cost.Unknown != 1) {
 				t.Errorf("what had come is not recorded: %+v", call)
+			}
+			if spent := <-p.settled; spent != e.Charge.Unknown || spent != p.asks[0].Estimate().Amount || spent.Micros < 2*4096 {
+				t.Errorf("of an unknown usage %+v were settled, and %+v are recorded", spent, e.Charge)
 			}
 		})
 	}
@@ -496,32 +501,44 @@ func TestProviderFailures(t *testing.T) {
 type purse struct {
 	closed  error
 	admits  atomic.Int32
-	settled chan schemas.Usage
-	costs   chan schemas.Cost
+	settled chan schemas.Amount
+	asks    []relay.Ask
 }
 
 func (p *purse) May(_ schemas.APIKey, name string) bool { return name != "openai/forbidden" }
 
-func (p *purse) Admit(_ context.Context, key schemas.APIKey, name string) (relay.Settle, error) {
+func (p *purse) Admit(_ context.Context, ask relay.Ask) (relay.Permit, error) {
 	p.admits.Add(1)
-	if key.ID != "0123" || !strings.HasPrefix(name, "openai/") {
+	if ask.Key.ID != "0123" || !strings.HasPrefix(ask.Model, "openai/") || ask.Start.IsZero() {
 		return nil, errors.New("admits the wrong one")
 	}
 	if p.closed != nil {
 		return nil, p.closed
 	}
-	return func(u schemas.Usage, c schemas.Cost) { p.settled <- u; p.costs <- c }, nil
+	p.asks = append(p.asks, ask)
+	return leave{p}, nil
 }
+
+// leave is the permit of a purse.
+type leave struct{ *purse }
+
+func (leave) Charge() schemas.Charge {
+	return schemas.Charge{Lease: "g/1", Subjects: []string{"tenant"}}
+}
+
+func (l leave) Settle(spent schemas.Amount) { l.settled <- spent }
+
+func (l leave) Follow(string, time.Time) { l.settled <- schemas.Amount{Micros: -1} }
 
 func TestGate(t *testing.T) {
 	t.Parallel()
 	server := modeltest.NewServer(t, modeltest.Options{})
-	p := &purse{settled: make(chan schemas.Usage, 9), costs: make(chan schemas.Cost, 9)}
+	p := &purse{settled: make(chan schemas.Amount, 9)}
 	r := setup(t, server.URL, func(r *relay.Relay) { r.Gate = p })
-	if got := r.chat(ask); got.status != 200 || (<-p.settled) != (schemas.Usage{Calls: 1, InputTokens: 2, OutputTokens: 4}) || (<-p.costs).USD != 10e-6 {
+	if got := r.chat(ask); got.status != 200 || (<-p.settled) != (schemas.Amount{Micros: 10, Tokens: 6}) || r.record(got).Charge.Lease != "g/1" {
 		t.Errorf("%+v", got)
 	}
-	if got := r.chat(strings.Replace(ask, "test-chat", "gone", 1)); got.status != 404 || (<-p.settled) != (schemas.Usage{}) || (<-p.costs) != (schemas.Cost{}) {
+	if got := r.chat(strings.Replace(ask, "test-chat", "gone", 1)); got.status != 404 || (<-p.settled) != (schemas.Amount{}) {
 		t.Errorf("%+v", got)
 	}
 	if got := r.chat(strings.Replace(ask, "test-chat", "forbidden", 1)); got.status != 404 || p.admits.Load() != 2 {
