@@ -22,12 +22,12 @@ const (
 // moved is a move of a label: it happened between two moments.
 type moved struct{ before, after time.Time }
 
-// asked is a run by a label: the label was read between two moments.
-type asked struct{ before, after time.Time }
+// acceptance is a run by a label: the label was read between two moments.
+type acceptance struct{ before, after time.Time }
 
 // current reports whether the label may have pointed to the release of move n while the run was accepted: from its own move on, and until the
 // next one was done.
-func (a asked) current(moves []moved, n int) bool {
+func (a acceptance) current(moves []moved, n int) bool {
 	return !moves[n].before.After(a.after) && (n+1 == len(moves) || !a.before.After(moves[n+1].after))
 }
 
@@ -43,7 +43,7 @@ func TestCurrent(t *testing.T) {
 		{2, 3, 0, true}, {2, 3, 1, false}, {12, 13, 0, false}, {12, 13, 1, true}, {10, 10, 0, true}, {10, 10, 1, true}, {11, 12, 0, true},
 		{9, 12, 0, true}, {9, 12, 1, true}, {9, 12, 2, false}, {22, 23, 1, false}, {22, 23, 2, true}, {30, 31, 2, true},
 	} {
-		if got := (asked{at(test.from), at(test.to)}).current(moves, test.release); got != test.want {
+		if got := (acceptance{at(test.from), at(test.to)}).current(moves, test.release); got != test.want {
 			t.Errorf("a run accepted between %d and %d on release %d: %t", test.from, test.to, test.release, got)
 		}
 	}
@@ -63,7 +63,7 @@ func TestLabelMoved(t *testing.T) {
 		hashes[i] = admin.release(t, numbered(i)).Hash
 	}
 	moves := []moved{move(t, admin, hashes, 0)}
-	load := &labelLoad{gateways: all, t: t, key: created.Token, stop: make(chan struct{}), asks: map[string]asked{}, said: map[string]string{}}
+	load := &labelLoad{gateways: all, t: t, key: created.Token, stop: make(chan struct{}), asks: map[string]acceptance{}, said: map[string]string{}}
 	load.start(random)
 	for i := range labelMoves {
 		time.Sleep(time.Duration(50+random.IntN(150)) * time.Millisecond)
@@ -105,12 +105,12 @@ type labelLoad struct {
 	callers sync.WaitGroup
 
 	mu   sync.Mutex
-	asks map[string]asked
+	asks map[string]acceptance
 	said map[string]string // the answers of those that waited for them
 }
 
 func (l *labelLoad) start(random *rand.Rand) {
-	ways := []func(user, string) (asked, string){l.waits, l.detaches, l.streams, l.chats}
+	ways := []func(user, string) (acceptance, string){l.waits, l.detaches, l.streams, l.chats}
 	for i := range labelCallers {
 		own := rand.New(rand.NewPCG(random.Uint64(), uint64(i)))
 		l.callers.Go(func() {
@@ -131,8 +131,8 @@ func (l *labelLoad) start(random *rand.Rand) {
 }
 
 // post sends a request that must not fail.
-func (l *labelLoad) post(u user, path, body string) (asked, string) {
-	when := asked{before: time.Now()}
+func (l *labelLoad) post(u user, path, body string) (acceptance, string) {
+	when := acceptance{before: time.Now()}
 	got, err := u.attempt(l.t.Context(), path, "", body)
 	when.after = time.Now()
 	if err != nil || got.status >= http.StatusBadRequest {
@@ -141,7 +141,7 @@ func (l *labelLoad) post(u user, path, body string) (asked, string) {
 	return when, got.body
 }
 
-func (l *labelLoad) waits(u user, run string) (asked, string) {
+func (l *labelLoad) waits(u user, run string) (acceptance, string) {
 	when, body := l.post(u, streamPath, `{"input":{"run":"`+run+`"}}`)
 	var result rest.RunResult
 	_ = json.Unmarshal([]byte(body), &result) // what is none says nothing, and that is found out
@@ -149,14 +149,14 @@ func (l *labelLoad) waits(u user, run string) (asked, string) {
 }
 
 // detaches also waits a little, so that not too many are under way.
-func (l *labelLoad) detaches(u user, run string) (asked, string) {
+func (l *labelLoad) detaches(u user, run string) (acceptance, string) {
 	when, _ := l.post(u, streamPath, `{"mode":"detach","input":{"run":"`+run+`"}}`)
 	time.Sleep(10 * pollEvery)
 	return when, ""
 }
 
-func (l *labelLoad) streams(u user, run string) (asked, string) {
-	when := asked{before: time.Now()}
+func (l *labelLoad) streams(u user, run string) (acceptance, string) {
+	when := acceptance{before: time.Now()}
 	v := &viewer{user: u}
 	v.read = func() { // the first event tells that the run is accepted
 		if when.after.IsZero() {
@@ -169,7 +169,7 @@ func (l *labelLoad) streams(u user, run string) (asked, string) {
 	return when, v.text
 }
 
-func (l *labelLoad) chats(u user, run string) (asked, string) {
+func (l *labelLoad) chats(u user, run string) (acceptance, string) {
 	when, body := l.post(u, "/v1/chat/completions", `{"model":"main@production","messages":[{"role":"user","content":"`+run+`"}]}`)
 	var answer struct {
 		Choices []struct{ Message struct{ Content string } }
