@@ -110,7 +110,7 @@ func (r *Registry) Get(ctx context.Context, tenant, chain, hash string) (schemas
 }
 
 // Load reads a release with its bundle, once for as long as the registry remembers it. Errors: those of Get, and not_found for one whose
-// bundle is missing from the store.
+// bundle is missing from the store, internal for one whose record or bundle is another's.
 func (r *Registry) Load(ctx context.Context, tenant, chain, hash string) (*Loaded, error) {
 	key := schemas.ReleaseKey(tenant, chain, hash)
 	r.mu.Lock()
@@ -122,6 +122,9 @@ func (r *Registry) Load(ctx context.Context, tenant, chain, hash string) (*Loade
 	release, err := r.Get(ctx, tenant, chain, hash)
 	if err != nil {
 		return nil, err
+	}
+	if release.Hash != hash || release.Chain != chain || release.Bundle.SHA256 != hash {
+		return nil, schemas.Errorf(schemas.Internal, "the record of release %s is damaged: it is that of another; restore it from a backup", schemas.ShortRelease(hash))
 	}
 	loaded, err := r.content(ctx, release)
 	if err != nil {

@@ -143,6 +143,16 @@ func TestReleases(t *testing.T) {
 	if _, err := cold.Load(t.Context(), tenant, "qa", first.Hash); err != nil {
 		t.Error(err)
 	}
+
+	// The record of one stands in the place of another's.
+	record, err := store.Get(t.Context(), schemas.ReleaseKey(tenant, "qa", other))
+	if err == nil {
+		err = store.Put(t.Context(), schemas.ReleaseKey(tenant, "qa", first.Hash), record)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	code(t, second(registry.New(store, time.Now).Load(t.Context(), tenant, "qa", first.Hash)), schemas.Internal, "damaged")
 }
 
 func second[T any](_ T, err error) error { return err }
