@@ -77,7 +77,7 @@ func New(deps Deps) *Console {
 	mux.HandleFunc("/console/", func(w http.ResponseWriter, r *http.Request) {
 		c.fail(w, r, schemas.Errorf(schemas.NotFound, "There is no such page."))
 	})
-	c.handler = guarded(mux)
+	c.handler = c.guarded(mux)
 	return c
 }
 
@@ -88,8 +88,12 @@ func (c *Console) ServeHTTP(w http.ResponseWriter, r *http.Request) { c.handler.
 const policy = "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 
 // guarded sets what keeps browsers from doing more with a page than showing it, and refuses forms that other sites send.
-func guarded(next http.Handler) http.Handler {
-	own := http.NewCrossOriginProtection().Handler(next)
+func (c *Console) guarded(next http.Handler) http.Handler {
+	protection := http.NewCrossOriginProtection()
+	protection.SetDenyHandler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		c.fail(w, r, schemas.Errorf(schemas.Unauthorized, "This form was sent from another site. Open the console's own page and send it there."))
+	}))
+	own := protection.Handler(next)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		for name, value := range map[string]string{
 			"Content-Security-Policy": policy, "X-Content-Type-Options": "nosniff", "X-Frame-Options": "DENY", "Referrer-Policy": "same-origin",
