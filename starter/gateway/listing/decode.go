@@ -14,7 +14,8 @@ import (
 // Decode reads a listing, a rest.NewIngestion in JSON, one document at a time, and checks all of it. Errors: invalid, and what
 // reading r says.
 func Decode(r io.Reader) (*Listing, error) {
-	d := decoder{json: json.NewDecoder(r), media: make(map[string]string), listing: &Listing{}}
+	bounded := &stretch{Reader: r, left: maxEntry}
+	d := decoder{json: json.NewDecoder(bounded), read: bounded, media: make(map[string]string), listing: &Listing{}}
 	d.json.DisallowUnknownFields()
 	if err := d.object(); err != nil {
 		return nil, d.explain(err)
@@ -28,8 +29,29 @@ func Decode(r io.Reader) (*Listing, error) {
 	return d.listing, d.listing.arrange()
 }
 
+// maxEntry bounds the bytes of a document in a listing, and of what stands around the documents. The decoder holds an entry whole.
+const maxEntry = 1 << 20
+
+// stretch bounds what is read until more is allowed.
+type stretch struct {
+	io.Reader
+
+	left int
+}
+
+// Read implements io.Reader.
+func (s *stretch) Read(p []byte) (int, error) {
+	if s.left == 0 {
+		return 0, schemas.Errorf(schemas.Invalid, "the listing has an entry of more than %d KB; list paths, sizes and hashes only", maxEntry>>10)
+	}
+	n, err := s.Reader.Read(p[:min(len(p), s.left)])
+	s.left -= n
+	return n, err
+}
+
 type decoder struct {
 	json    *json.Decoder
+	read    *stretch
 	listing *Listing
 	listed  bool
 	media   map[string]string // one string for all documents of a media type
@@ -85,6 +107,7 @@ func (d *decoder) documents() error {
 		if err := d.json.Decode(&doc); err != nil {
 			return err
 		}
+		d.read.left = maxEntry
 		doc.MediaType = d.intern(doc.MediaType)
 		if err := d.listing.add(doc); err != nil {
 			return err

@@ -53,5 +53,5 @@ func (r *Relay) resolve(key schemas.APIKey, name string) (fleet.Target, error) {
 }
 
 func noModel(name string) error {
-	return schemas.Errorf(schemas.NotFound, "there is no model %q for this key; /v1/models lists those there are", name)
+	return schemas.Errorf(schemas.NotFound, "there is no model %.80q for this key; /v1/models lists those there are", name)
 }
