@@ -23,7 +23,7 @@ func main() {
 func front(p host.Parts) (host.Server, error) {
 	return gateway.New(gateway.Deps{
 		Temporal: p.Temporal, Store: p.Store, Journal: p.Journal, Instance: p.Instance, Hub: p.Hub, Logger: p.Logger, Meter: p.Meter, BootstrapKey: p.BootstrapKey,
-		Defaults: gateway.Defaults{Embedder: p.Config.Embedder, Model: p.Config.Model}, Fleet: p.Fleet, Notify: p.Notify,
+		Defaults: gateway.Defaults{Embedder: p.Config.Embedder, Model: p.Config.Model}, Fleet: p.Fleet, Notify: p.Notify, Connections: p.Config.Connections,
 		Checks: []gateway.Check{{Name: "weaviate", Run: p.Index.Ping}},
 	})
 }

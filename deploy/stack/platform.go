@@ -73,7 +73,7 @@ func (p *platformPart) start(ctx context.Context, died func(error)) error {
 	}
 	front, err := gateway.New(gateway.Deps{
 		Temporal: deps.Temporal, Store: deps.Store, Journal: deps.Journal, Instance: deps.Instance, Hub: deps.Hub, Logger: logger, Meter: deps.Meter, BootstrapKey: p.key, Version: buildVersion(),
-		Defaults: gateway.Defaults{Embedder: config.Embedder, Model: config.Model}, Fleet: deps.Fleet, Notify: deps.Notify,
+		Defaults: gateway.Defaults{Embedder: config.Embedder, Model: config.Model}, Fleet: deps.Fleet, Notify: deps.Notify, Connections: config.Connections,
 		Checks: []gateway.Check{{Name: "weaviate", Run: deps.Index.Ping}},
 	})
 	if err != nil {

@@ -45,7 +45,7 @@ func (s *session) open() (deps gateway.Deps, stop func(), err error) {
 	}
 	deps = gateway.Deps{
 		Logger: jsonLogger(s.stderr), Version: Version(), BootstrapKey: s.getenv("TENUTO_BOOTSTRAP_KEY"),
-		Defaults: gateway.Defaults{Embedder: config.Embedder, Model: config.Model}, Notify: wire.Notify(config),
+		Defaults: gateway.Defaults{Embedder: config.Embedder, Model: config.Model}, Notify: wire.Notify(config), Connections: config.Connections,
 	}
 	if deps.Meter, stop, err = wire.Meter(s.ctx, s.getenv, "tenuto-gateway", deps.Logger); err != nil {
 		return deps, nil, err

@@ -31,7 +31,7 @@ func (g *Gateway) authorize(roles []schemas.Role) func(huma.Context, func(huma.C
 }
 
 // admit returns the request's key if it has one of the roles. Errors: unauthorized, as 401 without a valid key and 403 without a role;
-// rate_limited for a key that sends more than it may.
+// rate_limited for a key that sends more than it may, or has too much in hand.
 func (g *Gateway) admit(r *http.Request, roles []schemas.Role) (schemas.APIKey, error) {
 	key, err := g.keys.authenticate(r.Context(), r.Header)
 	if err != nil {
@@ -40,7 +40,15 @@ func (g *Gateway) admit(r *http.Request, roles []schemas.Role) (schemas.APIKey, 
 	if !slices.ContainsFunc(roles, key.May) {
 		return key, forbidden("the API key lacks the role for this: it takes one of " + roleNames(roles) + "; ask an admin for another key")
 	}
-	return key, g.pace.take(key, g.now())
+	if err := g.pace.take(key, g.now()); err != nil {
+		return key, err
+	}
+	give, err := g.hands.take(key)
+	if err != nil {
+		return key, err
+	}
+	context.AfterFunc(r.Context(), give) // net/http ends it with the request
+	return key, nil
 }
 
 func forbidden(detail string) error {
@@ -96,9 +104,12 @@ func noRun(id string) error {
 	return schemas.Errorf(schemas.NotFound, "there is no run %s; a run in a lane whose caller chose no id is known when it has ended", id)
 }
 
-// mayTouch reports why the caller may not stop or decide a run of which only the id is known. Error: not_found, where its chain is not on the
-// key's list.
+// mayTouch reports why the caller may not stop or decide a run of which only the id is known. Errors: invalid, not_found where its chain is not on
+// the key's list.
 func (g *Gateway) mayTouch(ctx context.Context, id string) error {
+	if err := schemas.CheckRunID(id); err != nil {
+		return err
+	}
 	key := caller(ctx)
 	if len(key.Chains) == 0 {
 		return nil

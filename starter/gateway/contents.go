@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"sync"
 
 	"github.com/danielgtaylor/huma/v2"
 
@@ -70,10 +71,11 @@ func (g *Gateway) upload(ctx context.Context, name string, read func() (*pack.Up
 	if err != nil {
 		return nil, err
 	}
-	if err := acquire(ctx, g.uploads); err != nil {
+	leave, err := g.uploads.enter(ctx, caller(ctx).Tenant)
+	if err != nil {
 		return nil, err
 	}
-	defer func() { <-g.uploads }()
+	defer leave()
 	upload, err := read()
 	if err != nil {
 		return nil, sized(err)
@@ -102,6 +104,43 @@ func sized(err error) error {
 		return tooLarge(err)
 	}
 	return err
+}
+
+// slots are places for what is held in memory. A tenant has half of them at most, so that slow senders of one hold up no other's.
+type slots struct {
+	all  chan struct{}
+	most int
+
+	mu     sync.Mutex
+	shares map[string]chan struct{} // by tenant; one for each that ever came
+}
+
+func newSlots(n int) *slots {
+	return &slots{all: make(chan struct{}, n), most: max(n/2, 1), shares: map[string]chan struct{}{}}
+}
+
+// enter takes a place until leave is called, or gives up with the caller. Error: deadline.
+func (s *slots) enter(ctx context.Context, tenant string) (leave func(), err error) {
+	share := s.share(tenant)
+	if err := acquire(ctx, share); err != nil {
+		return nil, err
+	}
+	if err := acquire(ctx, s.all); err != nil {
+		<-share
+		return nil, err
+	}
+	return func() { <-s.all; <-share }, nil
+}
+
+func (s *slots) share(tenant string) chan struct{} {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	share := s.shares[tenant]
+	if share == nil {
+		share = make(chan struct{}, s.most)
+		s.shares[tenant] = share
+	}
+	return share
 }
 
 // acquire takes a slot, or gives up with the caller.

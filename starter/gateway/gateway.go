@@ -8,6 +8,7 @@ import (
 	"errors"
 	"net"
 	"net/http"
+	"sync/atomic"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -46,6 +47,7 @@ type Deps struct {
 	// BootstrapKey is a token that is stored as an admin key of the default tenant if it is used while no key has its id.
 	BootstrapKey string
 	Version      string           // of the build, for the API's description; "dev" if empty
+	Connections  int              // that may be open at once; half of the files that the process may have open if zero, and at most 16384 then
 	Now          func() time.Time // time.Now if nil
 }
 
@@ -85,9 +87,12 @@ type Gateway struct {
 	now      func() time.Time
 	keys     *keyring
 	pace     paces
+	hands    hands
+	crowd    int          // connections at once
+	bodies   atomic.Int64 // bytes of JSON in memory
 	packs    *pack.Shelf
-	uploads  chan struct{} // bounds the uploads held in memory
-	listings chan struct{} // bounds the listings held in memory
+	uploads  *slots // bounds the uploads held in memory
+	listings *slots // bounds the listings held in memory
 	meter    *meter.Meter
 	metrics  *metrics
 	relay    *relay.Relay
@@ -126,12 +131,14 @@ func New(deps Deps) (*Gateway, error) {
 		},
 		log:      deps.Logger,
 		packs:    pack.NewShelf(deps.Store),
-		uploads:  make(chan struct{}, 8),
-		listings: make(chan struct{}, 2),
+		uploads:  newSlots(16),
+		listings: newSlots(4),
 		meter:    deps.Meter,
 		metrics:  newMetrics(deps.Meter.Registry()),
 		notify:   deps.Notify,
+		crowd:    connections(deps.Connections),
 	}
+	g.hands.most = max(g.crowd/4, 1)
 	if deps.Hub != nil {
 		g.hub = deps.Hub
 		lanes := tenuto.NewLanes(deps.Temporal, schemas.LaneQueue(g.instance), deps.Hub)
@@ -164,12 +171,16 @@ func (g *Gateway) OpenAPI() *huma.OpenAPI { return g.api.OpenAPI() }
 
 // Serve answers on listener until ctx ends, then lets requests in flight finish for at most 15 seconds.
 func (g *Gateway) Serve(ctx context.Context, listener net.Listener) error {
+	crowd := newCrowd(listener, g.crowd, g.metrics)
 	server := &http.Server{
-		Handler:           g.handler,
-		ReadHeaderTimeout: 10 * time.Second,
-		IdleTimeout:       2 * time.Minute,
-		MaxHeaderBytes:    64 << 10,
-		ErrorLog:          zap.NewStdLog(g.log),
+		Handler:   g.handler,
+		ConnState: crowd.state,
+
+		DisableGeneralOptionsHandler: true, // all that is answered comes from the handler
+		ReadHeaderTimeout:            10 * time.Second,
+		IdleTimeout:                  2 * time.Minute,
+		MaxHeaderBytes:               64 << 10,
+		ErrorLog:                     zap.NewStdLog(g.log),
 	}
 	alive, gone := context.WithCancel(context.WithoutCancel(ctx))
 	defer gone()
@@ -179,7 +190,7 @@ func (g *Gateway) Serve(ctx context.Context, listener net.Listener) error {
 		defer func() { gone(); <-settled }()
 	}
 	done := make(chan error, 1)
-	go func() { done <- server.Serve(listener) }()
+	go func() { done <- server.Serve(crowd) }()
 	select {
 	case err := <-done:
 		return err

@@ -3,6 +3,7 @@ package gateway
 import (
 	"context"
 	"net/http"
+	"slices"
 	"sync"
 	"time"
 
@@ -55,6 +56,7 @@ func (g *Gateway) metricsRoute(mux *http.ServeMux) {
 	g.api.OpenAPI().AddOperation(&huma.Operation{
 		OperationID: "metrics", Method: http.MethodGet, Path: "/metrics",
 		Summary: "Figures for Prometheus", Tags: []string{"operation"}, Security: []map[string][]string{{"key": {}}},
+		Extensions: map[string]any{"x-roles": append(slices.Clip(operators), schemas.RoleAdmin)},
 		Responses: map[string]*huma.Response{"200": {
 			Description: "OK", Content: map[string]*huma.MediaType{"text/plain": {Schema: &huma.Schema{Type: "string"}}},
 		}},

@@ -77,10 +77,11 @@ func (g *Gateway) startIngestion(ctx context.Context, in *listingInput) (*starte
 			return nil, err
 		}
 	}
-	if err := acquire(ctx, g.listings); err != nil {
+	leave, err := g.listings.enter(ctx, caller(ctx).Tenant)
+	if err != nil {
 		return nil, err
 	}
-	defer func() { <-g.listings }()
+	defer leave()
 	documents, err := readListing(in.request)
 	if err != nil {
 		return nil, err

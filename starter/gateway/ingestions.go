@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"context"
+	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
@@ -86,13 +87,14 @@ func (g *Gateway) ingestionRoutes() {
 }
 
 func (g *Gateway) listIngestions(ctx context.Context, page pageInput, collection string) (*pageOutput[rest.Ingestion], error) {
-	token, err := base64.RawURLEncoding.DecodeString(page.Cursor)
+	query := ingestionQuery(caller(ctx).Tenant, collection)
+	token, err := openCursor(query, page.Cursor)
 	if err != nil {
-		return nil, schemas.Errorf(schemas.Invalid, "the cursor is none that this gateway gave out")
+		return nil, err
 	}
 	found, err := g.temporal.ListWorkflow(ctx, &workflowservice.ListWorkflowExecutionsRequest{
 		PageSize: int32(page.Limit), NextPageToken: token, //nolint:gosec // at most 200
-		Query: ingestionQuery(caller(ctx).Tenant, collection),
+		Query: query,
 	})
 	if err != nil {
 		return nil, client.Coded(err)
@@ -102,8 +104,33 @@ func (g *Gateway) listIngestions(ctx context.Context, page pageInput, collection
 	for _, execution := range found.Executions {
 		out.Body.Items = append(out.Body.Items, ingestionOf(execution))
 	}
-	out.Body.Next = base64.RawURLEncoding.EncodeToString(found.NextPageToken)
+	out.Body.Next = sealCursor(query, found.NextPageToken)
 	return out, nil
+}
+
+// cursorMark is how many bytes of a cursor say that it is one of this query's. Temporal repeats a call with a token that it cannot read until the
+// call's time is over.
+const cursorMark = 8
+
+// sealCursor makes a cursor of Temporal's token; empty at the end.
+func sealCursor(query string, token []byte) string {
+	if len(token) == 0 {
+		return ""
+	}
+	sum := sha256.Sum256(append([]byte(query), token...))
+	return base64.RawURLEncoding.EncodeToString(append(sum[:cursorMark:cursorMark], token...))
+}
+
+// openCursor is the token of a cursor; empty for none. Error: invalid.
+func openCursor(query, cursor string) ([]byte, error) {
+	data, err := base64.RawURLEncoding.DecodeString(cursor)
+	if cursor == "" {
+		return nil, nil
+	}
+	if err != nil || len(data) <= cursorMark || sealCursor(query, data[cursorMark:]) != cursor {
+		return nil, schemas.Errorf(schemas.Invalid, "the cursor is none that this list gave out; begin without one")
+	}
+	return data[cursorMark:], nil
 }
 
 // ingestionQuery is a visibility query. Tenants and canonical collections hold nothing that would need quoting. An execution that

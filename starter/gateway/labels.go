@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"cmp"
 	"context"
 	"net/http"
 	"strconv"
@@ -180,6 +181,9 @@ func entryOf(e schemas.LabelEvent) rest.LabelEntry {
 
 func (g *Gateway) moveLabel(ctx context.Context, in *moveLabelInput) (*labelOutput, error) {
 	name := labelOf(ctx, in.Chain, in.Label)
+	if err := cmp.Or(schemas.CheckChain(in.Chain), schemas.CheckLabel(in.Label)); err != nil {
+		return nil, err
+	}
 	if (in.Body.Release == "") != in.Body.Undo {
 		return nil, schemas.Errorf(schemas.Invalid, "name the release that %s shall point to, or ask for undo", name)
 	}

@@ -17,6 +17,9 @@ type metrics struct {
 	requests *prometheus.CounterVec
 	seconds  *prometheus.HistogramVec
 	uploaded prometheus.Counter
+
+	connections           prometheus.Gauge
+	displaced, turnedAway prometheus.Counter
 }
 
 func newMetrics(registry *prometheus.Registry) *metrics {
@@ -33,7 +36,14 @@ func newMetrics(registry *prometheus.Registry) *metrics {
 			Name: schemas.MetricHTTPUploaded, Help: "Bytes of packs that were stored.",
 		}),
 	}
-	m.registry.MustRegister(m.requests, m.seconds, m.uploaded)
+	m.connections = prometheus.NewGauge(prometheus.GaugeOpts{Name: "tenuto_http_connections", Help: "Open connections."})
+	m.displaced = prometheus.NewCounter(prometheus.CounterOpts{
+		Name: "tenuto_http_connections_displaced_total", Help: "Connections without a request in hand that were closed to make room for another.",
+	})
+	m.turnedAway = prometheus.NewCounter(prometheus.CounterOpts{
+		Name: "tenuto_http_connections_turned_away_total", Help: "Connections that found no room.",
+	})
+	m.registry.MustRegister(m.requests, m.seconds, m.uploaded, m.connections, m.displaced, m.turnedAway)
 	return m
 }
 

@@ -3,7 +3,9 @@ package gateway
 import (
 	"context"
 	"net/http"
+	"path"
 	"runtime/debug"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -13,9 +15,10 @@ import (
 )
 
 const (
-	shortRead = time.Minute      // for a body of JSON
-	longRead  = 10 * time.Minute // for an upload or a listing
-	longWrite = 15 * time.Minute // from the request's arrival to the end of its answer
+	longWrite = 15 * time.Minute // from a request's arrival to the beginning of its answer
+	// A caller must take so many bytes of an answer in that time, or is let go.
+	pieceBytes = 256 << 10
+	pieceTime  = 30 * time.Second
 )
 
 type requestIDKey struct{}
@@ -34,6 +37,7 @@ func (g *Gateway) identify(next http.Handler) http.Handler {
 			id = newID()
 		}
 		w.Header().Set("X-Request-Id", id)
+		w.Header().Set("X-Content-Type-Options", "nosniff")
 		next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), requestIDKey{}, id)))
 	})
 }
@@ -41,16 +45,29 @@ func (g *Gateway) identify(next http.Handler) http.Handler {
 // newID is a UUID version 7 (RFC 9562): unique, and sorted by time.
 func newID() string { return uuid.Must(uuid.NewV7()).String() }
 
-// limit sets the deadlines of a connection for this request.
+// limit sets the deadlines of a connection for this request, and refuses what clients and proxies read in different ways.
 func (g *Gateway) limit(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		control := http.NewResponseController(w)
-		now := time.Now()
 		// Where deadlines are not supported, as in tests without a connection, requests are short anyway.
-		_ = control.SetReadDeadline(now.Add(shortRead))
-		_ = control.SetWriteDeadline(now.Add(longWrite))
+		_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(longWrite))
+		pace(w, r)
+		if len(r.TransferEncoding) > 0 {
+			// It may have had a Content-Length too, of which net/http does not tell. Then nothing behind it may count as a request: RFC 9112,
+			// section 6.1.
+			w.Header().Set("Connection", "close")
+		}
+		if !straight(r.URL.Path) {
+			newProblem(http.StatusNotFound, schemas.NotFound, "there is no such route: its path has empty parts, or dots for parts").write(w, requestID(r.Context()))
+			return
+		}
 		next.ServeHTTP(w, r)
 	})
+}
+
+// straight reports whether a path is no detour to another, where net/http would redirect. Names of models may hold anything.
+func straight(at string) bool {
+	clean := path.Clean(at)
+	return at != "*" && at == clean || at == clean+"/" || strings.HasPrefix(at, "/v1/")
 }
 
 // observe logs and counts a request, and answers for a handler that panicked. Neither content nor keys are logged.
@@ -91,10 +108,11 @@ func (g *Gateway) finish(w *observed, r *http.Request, took time.Duration) {
 		zap.Int("status", w.status), zap.Duration("took", took))
 }
 
-// observed remembers the status of a response.
+// observed remembers the status of a response, and lets go of a caller that does not take it.
 type observed struct {
 	http.ResponseWriter
 	status int
+	until  time.Time // what the caller has to take the piece that is being written
 }
 
 // WriteHeader implements http.ResponseWriter.
@@ -110,7 +128,21 @@ func (o *observed) Write(p []byte) (int, error) {
 	if o.status == 0 {
 		o.status = http.StatusOK
 	}
-	return o.ResponseWriter.Write(p)
+	written := 0
+	for {
+		o.putOff()
+		n, err := o.ResponseWriter.Write(p[written:min(len(p), written+pieceBytes)])
+		if written += n; err != nil || written >= len(p) {
+			return written, err
+		}
+	}
+}
+
+func (o *observed) putOff() {
+	if until := time.Now().Add(pieceTime); until.Sub(o.until) > time.Second {
+		o.until = until
+		_ = http.NewResponseController(o.ResponseWriter).SetWriteDeadline(until) // tests without a connection have none
+	}
 }
 
 // Unwrap lets http.ResponseController find the connection.

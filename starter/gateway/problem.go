@@ -6,6 +6,7 @@ import (
 	"math"
 	"net/http"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -68,6 +69,9 @@ func problemOf(err error) *problem {
 	if coded, ok := errors.AsType[*schemas.Error](err); ok {
 		p.retryAfter = coded.RetryAfter
 	}
+	if errors.Is(err, errSlow) {
+		p.Status, p.Title = http.StatusRequestTimeout, http.StatusText(http.StatusRequestTimeout)
+	}
 	if code == schemas.RateLimited && p.retryAfter == 0 {
 		p.retryAfter = time.Second
 	}
@@ -109,6 +113,9 @@ var speakProblems = sync.OnceFunc(func() {
 		}
 		p := newProblem(status, codeOfStatus(status), message)
 		for _, fault := range faults {
+			if _, ok := errors.AsType[*schemas.Error](fault); ok { // of a body that could not be read
+				return problemOf(fault)
+			}
 			p.Errors = append(p.Errors, faultOf(fault))
 		}
 		if len(p.Errors) > 0 {
@@ -121,9 +128,26 @@ var speakProblems = sync.OnceFunc(func() {
 func faultOf(err error) rest.Fault {
 	if detailed, ok := err.(huma.ErrorDetailer); ok {
 		detail := detailed.ErrorDetail()
-		return rest.Fault{Message: detail.Message, Location: detail.Location}
+		return rest.Fault{Message: plain(detail.Message), Location: clip(detail.Location)}
 	}
-	return rest.Fault{Message: err.Error()}
+	return rest.Fault{Message: plain(err.Error())}
+}
+
+// plain is what a decoder says, in words for who sent the JSON.
+func plain(message string) string {
+	if strings.HasPrefix(message, "json: ") {
+		return "a value has another type than the API describes, or a number is out of range; /openapi.json describes the body"
+	}
+	return clip(message)
+}
+
+// clip bounds what an answer repeats of its request.
+func clip(text string) string {
+	const most = 300
+	if len(text) <= most {
+		return text
+	}
+	return strings.ToValidUTF8(text[:most], "") + "…"
 }
 
 func describe(f rest.Fault) string {

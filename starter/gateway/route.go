@@ -5,7 +5,6 @@ import (
 	"net/http"
 	"slices"
 	"strconv"
-	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
@@ -66,6 +65,10 @@ func route[I, O any](g *Gateway, op huma.Operation, roles []schemas.Role, handle
 	}
 	body := op.RequestBody
 	op.RequestBody = nil // or huma would read and check the body that the handler streams
+	if body == nil {
+		op.BodyReadTimeout = bodyGrace
+		op.Middlewares = append(op.Middlewares, g.counted)
+	}
 	huma.Register(g.api, op, func(ctx context.Context, in *I) (*O, error) {
 		out, err := handle(ctx, in)
 		if err != nil {
@@ -76,6 +79,13 @@ func route[I, O any](g *Gateway, op huma.Operation, roles []schemas.Role, handle
 	if body != nil {
 		operationAt(g.api.OpenAPI(), op.Method, op.Path).RequestBody = body
 	}
+}
+
+// counted counts the body of a request, which is read into memory.
+func (g *Gateway) counted(ctx huma.Context, next func(huma.Context)) {
+	r, _ := humago.Unwrap(ctx)
+	defer weigh(r.Body, &g.bodies)()
+	next(ctx)
 }
 
 func operationAt(api *huma.OpenAPI, method, path string) *huma.Operation {
@@ -99,9 +109,8 @@ type rawBody struct{ request *http.Request }
 
 // Resolve implements huma.Resolver.
 func (b *rawBody) Resolve(ctx huma.Context) []error {
-	r, w := humago.Unwrap(ctx)
-	// Where deadlines are not supported, as in tests without a connection, there is nothing to extend.
-	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(longRead))
+	r, _ := humago.Unwrap(ctx)
+	lengthen(r.Body)
 	b.request = r
 	return nil
 }

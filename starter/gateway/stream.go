@@ -211,12 +211,12 @@ func (g *Gateway) followRun(ctx context.Context, in *eventsInput) (*reply, error
 	}
 	request := schemas.RunRequest{Tenant: tenant, RunID: in.ID}
 	about := rest.RunResult{RunID: in.ID, Status: rest.RunRunning, Release: exchange.Release, Label: exchange.Label}
-	return g.events(t, about, readyRun{request: request}, func(ctx context.Context) (finished, error) {
+	return g.events(t, about, readyRun{request: request}, func(context.Context) (finished, error) {
 		if ok {
 			out := exchange.Outcome()
 			return finished{in.ID, &out}, client.FailureOf(out)
 		}
-		return g.awaited(ctx, request, in.Start)
+		return g.awaited(ctx, request, in.Start) // until this client leaves: the run does not need it
 	}), nil
 }
 
@@ -237,6 +237,10 @@ func (g *Gateway) awaited(ctx context.Context, request schemas.RunRequest, start
 		case !working:
 			return finished{}, schemas.Errorf(schemas.NotFound, "run %s left no record: its process ended before it did; run it again", request.RunID)
 		}
-		time.Sleep(pause)
+		select {
+		case <-time.After(pause):
+		case <-ctx.Done():
+			return finished{}, ctx.Err()
+		}
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"net/url"
+	"strconv"
 	"strings"
 
 	"github.com/tenuto-dev/tenuto/activities/provider/blob"
@@ -27,6 +28,8 @@ type Config struct {
 	Webhooks Webhooks
 	Embedder string // of new collections
 	Model    string // of answers
+
+	Connections int // that a gateway holds at once; 0 for what suits the process
 }
 
 // Read reads the configuration from getenv. Error: invalid, naming every variable that is missing or wrong.
@@ -43,6 +46,8 @@ func Read(getenv func(string) string) (Config, error) {
 		GitHub:   githubforge.Options{BaseURL: getenv("GITHUB_API_URL"), Token: getenv("GITHUB_TOKEN")},
 		Embedder: cmp.Or(getenv("TENUTO_EMBEDDER"), "local/lexical"),
 		Model:    cmp.Or(getenv("TENUTO_MODEL"), "local/extractive"),
+
+		Connections: r.number("TENUTO_MAX_CONNECTIONS"),
 	}
 	return c, r.err()
 }
@@ -66,6 +71,19 @@ func (r *reader) address(name string) string {
 		r.faults = append(r.faults, name+" is not an address such as http://host:port")
 	}
 	return strings.TrimSuffix(value, "/")
+}
+
+// number reads a number above zero; 0 for none.
+func (r *reader) number(name string) int {
+	value := r.getenv(name)
+	if value == "" {
+		return 0
+	}
+	n, err := strconv.ParseUint(value, 10, 31)
+	if err != nil || n == 0 {
+		r.faults = append(r.faults, name+" is no number above zero")
+	}
+	return int(n) //nolint:gosec // of 31 bits
 }
 
 func (r *reader) err() error {

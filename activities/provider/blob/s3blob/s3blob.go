@@ -33,6 +33,10 @@ type Config struct {
 // idleConnections is how many connections stay open for the next call. A worker has about as many calls in flight.
 const idleConnections = 64
 
+// mostConnections bounds those that are open: calls beyond wait their turn, so that a crowd of them does not use up the files that the process
+// and the server may have open.
+const mostConnections = 1024
+
 // idleTimeout ends idle connections before servers do (MinIO and S3 wait a minute or longer), because a write that meets a closing connection fails.
 const idleTimeout = 30 * time.Second
 
@@ -74,7 +78,7 @@ func connect(endpoint *url.URL, config Config) (*minio.Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	transport.MaxIdleConnsPerHost = idleConnections
+	transport.MaxIdleConnsPerHost, transport.MaxConnsPerHost = idleConnections, mostConnections
 	transport.IdleConnTimeout = idleTimeout
 	return minio.New(endpoint.Host, &minio.Options{
 		Creds:      credentials.NewStaticV4(config.AccessKey, config.SecretKey, ""),
