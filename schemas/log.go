@@ -60,7 +60,7 @@ func (c Code) quotes() bool {
 
 // logLink is what is said of one link of a chain of errors, and what follows it.
 func logLink(err error) (said string, next error) {
-	if many, ok := err.(interface{ Unwrap() []error }); ok { //nolint:errorlint // as in LogText
+	if many, ok := err.(interface{ Unwrap() []error }); ok {
 		var parts []string
 		for _, one := range many.Unwrap() {
 			parts = append(parts, LogText(one))

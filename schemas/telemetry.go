@@ -75,7 +75,7 @@ const (
 	MetricActivities      = "tenuto_activities_total"
 	MetricActivitySeconds = "tenuto_activity_duration_seconds"
 	MetricCallSeconds     = "gen_ai_client_operation_duration_seconds"            // gen_ai.client.operation.duration
-	MetricCallTokens      = "gen_ai_client_token_usage"                           // gen_ai.client.token.usage
+	MetricCallTokens      = "gen_ai_client_token_usage"                           //nolint:gosec // gen_ai.client.token.usage
 	MetricCallFirst       = "gen_ai_client_operation_time_to_first_chunk_seconds" // gen_ai.client.operation.time_to_first_chunk
 	MetricCost            = "tenuto_cost_usd_total"
 	MetricUnknownCost     = "tenuto_unknown_cost_calls_total"

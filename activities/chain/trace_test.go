@@ -49,7 +49,7 @@ func branches(spans tracetest.SpanStubs) []string {
 func values(s tracetest.SpanStub) map[attribute.Key]string {
 	values := map[attribute.Key]string{}
 	for _, a := range s.Attributes {
-		values[a.Key] = a.Value.Emit()
+		values[a.Key] = a.Value.String()
 	}
 	return values
 }

@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"encoding/json"
+	"slices"
 	"testing"
 	"time"
 
@@ -41,8 +42,8 @@ func leasesOf(t *testing.T, h *house) map[string]leased {
 		}
 	}
 	leases := map[string]leased{}
-	for i := len(executions) - 1; i >= 0; i-- {
-		readLeases(t, executions[i], leases)
+	for _, events := range slices.Backward(executions) {
+		readLeases(t, events, leases)
 	}
 	return leases
 }

@@ -3,6 +3,7 @@ package e2e
 import (
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"sync/atomic"
 	"testing"
 )
@@ -37,7 +38,7 @@ func openGateways(t *testing.T, n int, o options) gateways {
 func (f *front) begin(t *testing.T) {
 	t.Helper()
 	f.births.Add(1)
-	f.env = append(f.env[:len(f.env):len(f.env)], "OPENAI_API_KEY="+f.name())
+	f.env = append(slices.Clip(f.env), "OPENAI_API_KEY="+f.name())
 	f.startWorker(t)
 }
 

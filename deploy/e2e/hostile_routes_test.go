@@ -246,8 +246,10 @@ func (x *hostile) damaged(t *testing.T) {
 		status        int
 		words         string
 	}{
-		{"missing", missing, http.StatusNotFound, "is missing"}, {"changed", changed, http.StatusInternalServerError, "damaged"},
-		{"forged", forged, http.StatusInternalServerError, "damaged"}, {"none", strings.Repeat("0", 64), http.StatusNotFound, "tenuto releases list"},
+		{"missing", missing, http.StatusNotFound, "is missing"},
+		{"changed", changed, http.StatusInternalServerError, "damaged"},
+		{"forged", forged, http.StatusInternalServerError, "damaged"},
+		{"none", strings.Repeat("0", 64), http.StatusNotFound, "tenuto releases list"},
 	} {
 		for _, mode := range []string{"wait", "stream", "detach"} {
 			status, body := x.service.http(t, http.MethodPost, "/api/v1/chains/main/runs", `{"release":"`+test.release+`","mode":"`+mode+`","input":{"run":"a"}}`)

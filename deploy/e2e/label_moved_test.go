@@ -41,8 +41,19 @@ func TestCurrent(t *testing.T) {
 		from, to, release int
 		want              bool
 	}{
-		{2, 3, 0, true}, {2, 3, 1, false}, {12, 13, 0, false}, {12, 13, 1, true}, {10, 10, 0, true}, {10, 10, 1, true}, {11, 12, 0, true},
-		{9, 12, 0, true}, {9, 12, 1, true}, {9, 12, 2, false}, {22, 23, 1, false}, {22, 23, 2, true}, {30, 31, 2, true},
+		{2, 3, 0, true},
+		{2, 3, 1, false},
+		{12, 13, 0, false},
+		{12, 13, 1, true},
+		{10, 10, 0, true},
+		{10, 10, 1, true},
+		{11, 12, 0, true},
+		{9, 12, 0, true},
+		{9, 12, 1, true},
+		{9, 12, 2, false},
+		{22, 23, 1, false},
+		{22, 23, 2, true},
+		{30, 31, 2, true},
 	} {
 		if got := (acceptance{at(test.from), at(test.to)}).current(moves, test.release); got != test.want {
 			t.Errorf("a run accepted between %d and %d on release %d: %t", test.from, test.to, test.release, got)

@@ -50,7 +50,7 @@ func want(t *testing.T, err error, code schemas.Code, word string) {
 func TestRunsBothWays(t *testing.T) {
 	t.Parallel()
 	h := openHouse(t)
-	hash, err := serve(h.URL, gatewaytest.AdminToken, "production", handbook("handbook"))
+	hash, err := serve(h.URL, gatewaytest.AdminToken, handbook("handbook"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -97,7 +97,7 @@ func TestRunsBothWays(t *testing.T) {
 func TestOneRunForOneKey(t *testing.T) {
 	t.Parallel()
 	h := openHouse(t)
-	if _, err := serve(h.URL, gatewaytest.AdminToken, "production", handbook("handbook")); err != nil {
+	if _, err := serve(h.URL, gatewaytest.AdminToken, handbook("handbook")); err != nil {
 		t.Fatal(err)
 	}
 	clients := ways(t, h)
@@ -127,7 +127,7 @@ func TestOneRunForOneKey(t *testing.T) {
 func TestWhatCannotRun(t *testing.T) {
 	t.Parallel()
 	h := openHouse(t)
-	hash, err := serve(h.URL, gatewaytest.AdminToken, "production", handbook("handbook"))
+	hash, err := serve(h.URL, gatewaytest.AdminToken, handbook("handbook"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -204,7 +204,7 @@ func TestWhatIsNotSet(t *testing.T) {
 func TestABudgetIsHeldByGateways(t *testing.T) {
 	t.Parallel()
 	h := openHouse(t)
-	if _, err := serve(h.URL, gatewaytest.AdminToken, "production", handbook("handbook")); err != nil {
+	if _, err := serve(h.URL, gatewaytest.AdminToken, handbook("handbook")); err != nil {
 		t.Fatal(err)
 	}
 	limit := 5.0
@@ -238,7 +238,7 @@ func TestLongTextsOverTemporal(t *testing.T) {
 	echo.Input, echo.Output = json.RawMessage(`{"type":"object"}`), "input.text"
 	echo.Steps[0].Generate.With["question"] = "'" + asksForLogs + "'"
 	bundle.Chains["echo"] = echo
-	if _, err := serve(h.URL, gatewaytest.AdminToken, "production", bundle); err != nil {
+	if _, err := serve(h.URL, gatewaytest.AdminToken, bundle); err != nil {
 		t.Fatal(err)
 	}
 	type text struct {
@@ -265,7 +265,7 @@ func TestLongTextsOverTemporal(t *testing.T) {
 func TestCallsEndWithTheirContext(t *testing.T) {
 	t.Parallel()
 	h := openHouse(t)
-	if _, err := serve(h.URL, gatewaytest.AdminToken, "production", handbook("handbook")); err != nil {
+	if _, err := serve(h.URL, gatewaytest.AdminToken, handbook("handbook")); err != nil {
 		t.Fatal(err)
 	}
 	h.Temporal.Handlers[schemas.Chain.Name()] = func(ctx context.Context, _ any) (any, error) {

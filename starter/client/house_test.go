@@ -125,13 +125,13 @@ func (h *house) chain(ctx context.Context, in schemas.RunRequest) (schemas.RunOu
 	return *line.Outcome, client.FailureOf(*line.Outcome)
 }
 
-// serve makes a release of a bundle over HTTP, and points a label to it.
-func serve(url, key, label string, bundle schemas.Bundle) (hash string, err error) {
+// serve makes a release of a bundle over HTTP, and points the label production to it.
+func serve(url, key string, bundle schemas.Bundle) (hash string, err error) {
 	var made rest.Release
 	if err := post(url+"/api/v1/releases", key, rest.NewRelease{Bundle: bundle}, &made); err != nil {
 		return "", err
 	}
-	return made.Hash, post(url+"/api/v1/chains/"+bundle.Chain+"/labels/"+label+"/moves", key, rest.MoveLabel{Release: made.Hash}, nil)
+	return made.Hash, post(url+"/api/v1/chains/"+bundle.Chain+"/labels/production/moves", key, rest.MoveLabel{Release: made.Hash}, nil)
 }
 
 func post(url, key string, body, out any) error {
@@ -187,7 +187,7 @@ func (standing) Fatal(args ...any) { panic(fmt.Sprint(args...)) }
 
 // TestMain has the examples' chain released before they run.
 func TestMain(m *testing.M) {
-	if _, err := serve(getenv("TENUTO_URL"), getenv("TENUTO_API_KEY"), "production", handbook("handbook")); err != nil {
+	if _, err := serve(getenv("TENUTO_URL"), getenv("TENUTO_API_KEY"), handbook("handbook")); err != nil {
 		fmt.Fprintln(os.Stderr, "releasing the chain of the examples:", err)
 		os.Exit(1)
 	}

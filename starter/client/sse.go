@@ -3,6 +3,7 @@ package client
 import (
 	"bufio"
 	"bytes"
+	"errors"
 	"io"
 
 	"github.com/tenuto-dev/tenuto/schemas"
@@ -69,12 +70,11 @@ func (r *eventReader) line(most int) ([]byte, error) {
 			return nil, schemas.Errorf(schemas.Unavailable, "the gateway sends an event of more than %d bytes", eventMost)
 		}
 		line = append(line, part...)
-		switch err { //nolint:errorlint // bufio returns these as they are
-		case nil:
+		switch {
+		case err == nil:
 			line = bytes.TrimSuffix(line, []byte("\n"))
 			return bytes.TrimSuffix(line, []byte("\r")), nil
-		case bufio.ErrBufferFull:
-		default:
+		case !errors.Is(err, bufio.ErrBufferFull):
 			return nil, err
 		}
 	}

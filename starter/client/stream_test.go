@@ -285,7 +285,7 @@ func TestAnswersThatAreNone(t *testing.T) {
 func TestStreamsOfAGateway(t *testing.T) {
 	t.Parallel()
 	h := openHouse(t)
-	if _, err := serve(h.URL, gatewaytest.AdminToken, "production", handbook("handbook")); err != nil {
+	if _, err := serve(h.URL, gatewaytest.AdminToken, handbook("handbook")); err != nil {
 		t.Fatal(err)
 	}
 	other, err := client.New(nil, client.WithGateway(gatewaytest.Over(t, h.Server, nil).URL, gatewaytest.AdminToken))

@@ -204,17 +204,17 @@ func TestConnectionsThatDoNothingMakeRoom(t *testing.T) {
 }
 
 // held sends a request whose body is still to come, and returns when the gateway waits for it: it has the request in hand.
-func held(t *testing.T, at, token string) (conn net.Conn, finish func() int) {
+func held(t *testing.T, at, token string) (finish func() int) {
 	t.Helper()
 	const body = `{"wizard":1}`
-	conn = open(t, at, fmt.Sprintf("POST %s/search HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\nContent-Type: application/json\r\n"+
+	conn := open(t, at, fmt.Sprintf("POST %s/search HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\nContent-Type: application/json\r\n"+
 		"Expect: 100-continue\r\nContent-Length: %d\r\n\r\n", library, token, len(body)))
 	const goOn = "HTTP/1.1 100 Continue\r\n\r\n"
 	said := make([]byte, len(goOn))
 	if _, err := io.ReadFull(conn, said); err != nil || string(said) != goOn {
 		t.Fatalf("%v %q", err, said)
 	}
-	return conn, func() int {
+	return func() int {
 		if _, err := io.WriteString(conn, body); err != nil {
 			t.Error(err)
 		}
@@ -228,8 +228,8 @@ func TestNoRoom(t *testing.T) {
 	t.Parallel()
 	s, at := front(t, 2)
 	other, _ := newKey(t, admin(t, s), rest.NewKey{Roles: []schemas.Role{schemas.RoleService}})
-	_, first := held(t, at, gatewaytest.AdminToken)
-	_, second := held(t, at, other.token)
+	first := held(t, at, gatewaytest.AdminToken)
+	second := held(t, at, other.token)
 	for range 3 {
 		status, header, said := answered(t, open(t, at, healthy))
 		var p rest.Problem
@@ -254,7 +254,7 @@ func TestOneKeyHasAPartOfTheHands(t *testing.T) {
 	busy, _ := newKey(t, admin(t, s), rest.NewKey{Roles: []schemas.Role{schemas.RoleService}})
 	var ends []func() int
 	for range 3 {
-		_, finish := held(t, at, busy.token)
+		finish := held(t, at, busy.token)
 		ends = append(ends, finish)
 	}
 	asks := caller{t, "http://" + at, busy.token}
@@ -290,12 +290,12 @@ func TestNothingBehindAChunkedBodyIsARequest(t *testing.T) {
 	}
 }
 
-// TestDetoursAreNoRoutes: where net/http would send a client elsewhere it is told that there is nothing.
+// TestDetoursAreNoRoutes: where net/http would send a client elsewhere it is told that its path is wrong.
 func TestDetoursAreNoRoutes(t *testing.T) {
 	t.Parallel()
 	s := gatewaytest.Start(t, nil)
 	for _, path := range []string{"//evil.example/x", "/api/v1/../../console", "/api//v1/keys", "/console/../api/v1/keys", "/./healthz", "/%2e%2e/healthz", "//"} {
-		admin(t, s).send("GET", path, nil).wantProblem(t, 404, schemas.NotFound, "no such route")
+		admin(t, s).send("GET", path, nil).wantProblem(t, 400, schemas.Invalid, "dots for parts")
 	}
 }
 

@@ -57,7 +57,7 @@ func (g *Gateway) limit(next http.Handler) http.Handler {
 			w.Header().Set("Connection", "close")
 		}
 		if !straight(r.URL.Path) {
-			newProblem(http.StatusNotFound, schemas.NotFound, "there is no such route: its path has empty parts, or dots for parts").write(w, requestID(r.Context()))
+			newProblem(http.StatusBadRequest, schemas.Invalid, "the path has empty parts, or dots for parts; no route and no name has either").write(w, requestID(r.Context()))
 			return
 		}
 		next.ServeHTTP(w, r)
@@ -71,6 +71,8 @@ func straight(at string) bool {
 }
 
 // observe logs and counts a request, and answers for a handler that panicked. Neither content nor keys are logged.
+//
+//nolint:contextcheck,nolintlint // the request's context is within the meter's
 func (g *Gateway) observe(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		seen := &observed{ResponseWriter: w}

@@ -30,6 +30,7 @@ func TestEveryContractIsBoundOnce(t *testing.T) {
 		schemas.OpenLedger.Name(), schemas.KeepBudgets.Name(), schemas.SumSpend.Name(),
 		schemas.BeginRecall.Name(), schemas.SweepRecall.Name(), schemas.ReportRecall.Name(),
 		schemas.ReconcilePage.Name(),
+		schemas.PinRun.Name(), schemas.FetchText.Name(),
 		schemas.PrepareCallback.Name(), schemas.DeliverCallback.Name(), schemas.KeepDelivery.Name(),
 	}
 	slices.Sort(got)

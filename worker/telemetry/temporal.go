@@ -69,17 +69,17 @@ func bounded(label, value string) string {
 }
 
 // instrument finds or makes the instrument with the handler's labels.
-func instrument[T any](t *temporalMetrics, kind, name string, make func() T) T {
+func instrument[T any](t *temporalMetrics, kind, name string, create func() T) T {
 	if known, ok := t.known.Load(kind + name); ok {
 		return known.(T) //nolint:errcheck,forcetypeassert // each kind has one type
 	}
-	made := make()
+	made := create()
 	t.known.Store(kind+name, made)
 	return made
 }
 
 // vector finds or registers a metric.
-func vector[V prometheus.Collector](s *temporalVectors, name string, make func() V) V {
+func vector[V prometheus.Collector](s *temporalVectors, name string, create func() V) V {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if found, ok := s.vectors[name]; ok {
@@ -88,7 +88,7 @@ func vector[V prometheus.Collector](s *temporalVectors, name string, make func()
 	if s.vectors == nil {
 		s.vectors = map[string]prometheus.Collector{}
 	}
-	made := make()
+	made := create()
 	s.registry.MustRegister(made)
 	s.vectors[name] = made
 	return made

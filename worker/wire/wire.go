@@ -83,7 +83,7 @@ func (r *reader) number(name string) int {
 	if err != nil || n == 0 {
 		r.faults = append(r.faults, name+" is no number above zero")
 	}
-	return int(n) //nolint:gosec // of 31 bits
+	return int(n)
 }
 
 func (r *reader) err() error {

@@ -83,7 +83,7 @@ func (s *Store) put(ctx context.Context, key string, r io.Reader, size int64, if
 	if size < 0 || size > MaxBytes {
 		return false, schemas.Errorf(schemas.Invalid, "object of %d bytes: the store takes 0 to %d", size, int64(MaxBytes))
 	}
-	body := &source{r: r, left: size}
+	body := &source{r: r, size: size, left: size}
 	created, err := s.driver.Put(ctx, key, body, size, ifAbsent)
 	if err != nil {
 		return false, body.blame(err)
@@ -174,8 +174,22 @@ func (s *Store) Ping(ctx context.Context) error { return s.driver.Ping(ctx) }
 // source feeds a driver exactly the promised bytes and remembers what went wrong, because HTTP clients hide it.
 type source struct {
 	r    io.Reader
+	size int64
 	left int64
 	err  error
+}
+
+// Rewind goes back to the beginning, for a driver that must send the content again, and reports whether it could.
+func (s *source) Rewind() bool {
+	seeker, ok := s.r.(io.Seeker)
+	if !ok || s.err != nil {
+		return false
+	}
+	if _, err := seeker.Seek(s.left-s.size, io.SeekCurrent); err != nil {
+		return false
+	}
+	s.left = s.size
+	return true
 }
 
 // Read fails where the reader ends before the promised size, so that no driver can take the short object for the whole.

@@ -27,7 +27,7 @@ const (
 	labelOperation = "gen_ai_operation_name"
 	labelProvider  = "gen_ai_provider_name"
 	labelModel     = "gen_ai_request_model"
-	labelTokens    = "gen_ai_token_type"
+	labelTokens    = "gen_ai_token_type" //nolint:gosec // the name of a label
 	labelError     = "error_type"
 )
 
@@ -37,7 +37,7 @@ func newFigures(registry *prometheus.Registry) *figures {
 		runs:       r.counter(schemas.MetricRuns, "Runs that ended, by what came of them.", "chain", "execution", "status"),
 		runSeconds: r.histogram(schemas.MetricRunSeconds, "Time from a run's start until its record was durable.", slow, "chain", "execution"),
 		firstToken: r.histogram(schemas.MetricFirstToken, "Time from a request for a streamed run to the first piece of its answer.", firsts).
-			WithLabelValues().(prometheus.Histogram), //nolint:errcheck // observers of a HistogramVec are histograms
+			WithLabelValues().(prometheus.Histogram), //nolint:errcheck,forcetypeassert,nolintlint // observers of a HistogramVec are histograms
 		steps:           r.counter(schemas.MetricSteps, "Steps that were carried out, a turn of a tool loop and an attempt each counting.", "kind", "outcome"),
 		stepSeconds:     r.histogram(schemas.MetricStepSeconds, "Time that a step took.", slow, "kind"),
 		retries:         r.counter(schemas.MetricRetries, "Steps that were tried again, and activities likewise.", "kind"),

@@ -64,7 +64,7 @@ func (r run) wanted() (w wanted) {
 // within returns a context whose spans are parts of the run.
 func (m *Meter) within(ctx context.Context, r run, t schemas.Trace) context.Context {
 	w := r.wanted()
-	parent := parentOf(t)
+	parent := parentOf(ctx, t)
 	if !parent.IsValid() {
 		return trace.ContextWithRemoteSpanContext(ctx, m.rootOf(w))
 	}
@@ -74,15 +74,15 @@ func (m *Meter) within(ctx context.Context, r run, t schemas.Trace) context.Cont
 // rootOf is the run's span as one that begins a trace. Whether it is sampled the sampler says, of the same ids always the same.
 func (m *Meter) rootOf(w wanted) trace.SpanContext {
 	_, span := m.tracer.Start(context.WithValue(context.Background(), wantedKey{}, w), "run", trace.WithNewRoot()) //nolint:spancheck // it only asks whether the trace is sampled
-	return span.SpanContext()                                                                                      // the span is never ended, so nobody sees it
+	return span.SpanContext()                                                                                      //nolint:spancheck // the span is never ended, so nobody sees it
 }
 
-func parentOf(t schemas.Trace) trace.SpanContext {
+func parentOf(ctx context.Context, t schemas.Trace) trace.SpanContext {
 	if t.Parent == "" {
 		return trace.SpanContext{}
 	}
 	carrier := propagation.MapCarrier{"traceparent": t.Parent, "tracestate": t.State}
-	return trace.SpanContextFromContext(propagation.TraceContext{}.Extract(context.Background(), carrier))
+	return trace.SpanContextFromContext(propagation.TraceContext{}.Extract(trace.ContextWithSpanContext(ctx, trace.SpanContext{}), carrier))
 }
 
 // Carry is where ctx stands in its trace, for what goes on elsewhere.
@@ -97,7 +97,7 @@ func (m *Meter) Carry(ctx context.Context) schemas.Trace {
 
 // Continue returns a context that stands where Carry was called.
 func (m *Meter) Continue(ctx context.Context, t schemas.Trace) context.Context {
-	if parent := parentOf(t); m.traces() && parent.IsValid() {
+	if parent := parentOf(ctx, t); m.traces() && parent.IsValid() {
 		return trace.ContextWithRemoteSpanContext(ctx, parent)
 	}
 	return ctx

@@ -70,7 +70,7 @@ func (m *Meter) span(ctx context.Context, name string, kind trace.SpanKind, attr
 	if !m.traces() {
 		return ctx, nil
 	}
-	return m.tracer.Start(ctx, name, trace.WithSpanKind(kind), trace.WithAttributes(attributes...))
+	return m.tracer.Start(ctx, name, trace.WithSpanKind(kind), trace.WithAttributes(attributes...)) //nolint:spancheck // whoever asked for it ends it, by end
 }
 
 // end ends a span, which may be nil. Of a failure it tells the code: messages may quote content.

@@ -28,7 +28,7 @@ func (m *Meter) RunEnded(ctx context.Context, e schemas.Exchange, t schemas.Trac
 		return
 	}
 	w := run{e.Tenant, e.RunID, e.Retries}.wanted()
-	ctx = trace.ContextWithRemoteSpanContext(context.WithValue(ctx, wantedKey{}, w), parentOf(t))
+	ctx = trace.ContextWithRemoteSpanContext(context.WithValue(ctx, wantedKey{}, w), parentOf(ctx, t))
 	start := time.UnixMilli(e.StartMS)
 	_, span := m.tracer.Start(ctx, "invoke_workflow "+e.Chain, trace.WithTimestamp(start), trace.WithAttributes(runAttributes(e, execution)...))
 	if e.Failure != nil {
@@ -61,7 +61,6 @@ func runAttributes(e schemas.Exchange, execution string) []attribute.KeyValue {
 // Step is a step, or a turn of one, that is being carried out.
 type Step struct {
 	m     *Meter
-	kind  string
 	start time.Time
 	span  trace.Span
 }

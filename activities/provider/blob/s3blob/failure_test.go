@@ -6,13 +6,18 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"os"
+	"slices"
+	"strings"
 	"syscall"
 	"testing"
 
 	"github.com/minio/minio-go/v7"
 
+	"github.com/tenuto-dev/tenuto/activities/provider/blob"
 	"github.com/tenuto-dev/tenuto/schemas"
 )
 
@@ -90,6 +95,45 @@ func TestSpan(t *testing.T) {
 		options := span(test.offset, test.length)
 		if got := options.Header().Get("Range"); got != test.want {
 			t.Errorf("span(%d, %d) asks for %q, want %q", test.offset, test.length, got, test.want)
+		}
+	}
+}
+
+// vanishing is a server whose folder goes away under the first PUTs, as versitygw's does when the last object in it is deleted.
+type vanishing struct {
+	failures int
+	bodies   []int
+}
+
+// ServeHTTP implements http.Handler.
+func (v *vanishing) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	body, _ := io.ReadAll(r.Body)
+	if r.Method != http.MethodPut || strings.Count(r.URL.Path, "/") < 3 {
+		fmt.Fprint(w, `<ListBucketResult></ListBucketResult>`)
+		return
+	}
+	if v.bodies = append(v.bodies, len(body)); len(v.bodies) <= v.failures {
+		w.WriteHeader(http.StatusConflict)
+		fmt.Fprint(w, `<Error><Code>ExistingObjectIsDirectory</Code><Message>Existing Object is a directory.</Message></Error>`)
+	}
+}
+
+func TestAFolderThatGoesAwayIsMadeAgain(t *testing.T) {
+	t.Parallel()
+	for failures, want := range map[int]schemas.Code{0: "", 1: "", putTries - 1: "", putTries: schemas.Conflict} {
+		v := &vanishing{failures: failures}
+		server := httptest.NewServer(v)
+		driver, err := Open(t.Context(), Config{Endpoint: server.URL, Bucket: "bucket", AccessKey: "fake", SecretKey: "fake"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		err = blob.New(driver).Put(t.Context(), "folder/object", []byte("content"))
+		server.Close()
+		if got := schemas.CodeOf(err); err != nil && got != want || (err == nil) != (want == "") {
+			t.Errorf("%d failures: %v", failures, err)
+		}
+		if len(v.bodies) != min(failures+1, putTries) || slices.Min(v.bodies) != slices.Max(v.bodies) {
+			t.Errorf("%d failures: bodies of %v bytes", failures, v.bodies)
 		}
 	}
 }

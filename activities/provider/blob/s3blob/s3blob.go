@@ -115,7 +115,7 @@ func (d *Driver) Put(ctx context.Context, key string, r io.Reader, size int64, i
 			return false, err
 		}
 	}
-	_, err := d.client.Client.PutObject(ctx, d.bucket, key, r, size, putOptions(size, ifAbsent))
+	err := d.put(ctx, key, r, size, putOptions(size, ifAbsent))
 	if ifAbsent && minio.ToErrorResponse(err).StatusCode == http.StatusPreconditionFailed {
 		return false, nil
 	}
@@ -123,6 +123,27 @@ func (d *Driver) Put(ctx context.Context, key string, r io.Reader, size int64, i
 		return false, d.fail(err, "writing object "+key)
 	}
 	return true, nil
+}
+
+const (
+	putTries = 4
+	putPause = 5 * time.Millisecond // before the second; it doubles
+)
+
+// put repeats a PUT that versitygw declines because a folder went away under it: it deletes a folder with the last object in it, and answers as
+// if an object stood in the way. Where one does stand there, the last answer says so.
+func (d *Driver) put(ctx context.Context, key string, r io.Reader, size int64, options minio.PutObjectOptions) error {
+	for try := 1; ; try++ {
+		_, err := d.client.Client.PutObject(ctx, d.bucket, key, r, size, options)
+		if answered(err) != "ExistingObjectIsDirectory" || try == putTries || ctx.Err() != nil {
+			return err
+		}
+		body, ok := r.(interface{ Rewind() bool })
+		if !ok || !body.Rewind() {
+			return err
+		}
+		time.Sleep(putPause << (try - 1))
+	}
 }
 
 // putOptions keeps the client's default over HTTP, a stream signed chunk by chunk: one hash, of which the server checks every byte.
