@@ -77,8 +77,9 @@ func writeSuite(w io.Writer, file string, o *wire.SuiteOutline) {
 		line("prompts", "%d", o.Prompts)
 	}
 	line("providers", "%d: %s", len(o.Providers), strings.Join(o.Providers, ", "))
-	line("cases", "%s, of %d tests", many(o.Cases), o.Tests)
-	line("samples", "%d of each case by each provider, under each of its prompts", o.Repeat)
+	line("tests", "%d", o.Tests)
+	line("cases", "%s, with the combinations of their variables", many(o.Cases))
+	line("samples", "%d of each case, prompt and provider", o.Repeat)
 	line("cells", "%s", many(o.Cells))
 	if len(o.Assertions) == 0 {
 		line("assertions", "none, so no answer can be wrong")
@@ -115,7 +116,16 @@ func scheduleText(o *wire.SuiteOutline) string {
 	return text
 }
 
-func seconds(n int) string { return (time.Duration(n) * time.Second).String() }
+func seconds(n int) string {
+	text := (time.Duration(n) * time.Second).String()
+	if n%60 == 0 {
+		text = strings.TrimSuffix(text, "0s")
+	}
+	if n%3600 == 0 {
+		text = strings.TrimSuffix(text, "0m")
+	}
+	return text
+}
 
 func budgetText(o *wire.SuiteOutline) string {
 	var parts []string
