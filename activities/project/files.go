@@ -25,11 +25,12 @@ const (
 	fileModels    = "models.yaml"
 	folderPrompts = "prompts"
 	folderChains  = "chains"
+	folderSuites  = "suites"
 )
 
 // folders have the ending of the files that they are for.
 var folders = []struct{ name, ending string }{
-	{folderPrompts, ".prompt"}, {folderChains, ".yaml"}, {"guards", ".yaml"}, {"suites", ".yaml"},
+	{folderPrompts, ".prompt"}, {folderChains, ".yaml"}, {"guards", ".yaml"}, {folderSuites, ".yaml"},
 }
 
 // folder reads the files of a project, within bounds.

@@ -3,6 +3,7 @@
 // A project is a folder in Git: tenuto.yaml, models.yaml, prompts/*.prompt, chains/*.yaml, guards/ and suites/. Keys are those of
 // schemas.Bundle in JSON, with durations as text (timeout: 30s, ttl: 1h) and schemas in Picoschema or JSON Schema. A prompt is called
 // as its file is below prompts/, without .prompt; a partial, whose file begins with _, without that too. A chain is called as its file.
+// Suites lie directly in suites/; package suite reads them.
 package project
 
 import (
@@ -14,6 +15,7 @@ import (
 
 	"github.com/tenuto-dev/tenuto/activities/internal/prompt"
 	"github.com/tenuto-dev/tenuto/activities/project/internal/yamldoc"
+	"github.com/tenuto-dev/tenuto/activities/suite"
 	"github.com/tenuto-dev/tenuto/schemas"
 )
 
@@ -25,6 +27,7 @@ type Project struct {
 	Prompts  map[string]string           // sources by name; those of partials begin with _, as their files do
 	problems []schemas.Problem
 	parsed   map[string]*prompt.Prompt
+	suites   []string // files
 }
 
 // Settings is what tenuto.yaml holds.
@@ -40,7 +43,7 @@ type Defaults struct {
 	Model      string `json:"model,omitempty"`      // of generate steps whose prompt names none; a model or route
 }
 
-// Load reads and checks a project. Problems are sorted by file, line and column, and each says what to do. The project is never nil;
+// Load reads and checks a project, save its suites, see CheckSuites. Problems are sorted by file, line and column, and each says what to do. The project is never nil;
 // with problems it holds what could be read, and makes no bundles. Links are followed as far as fsys follows them, so give it one
 // that keeps them inside, such as that of os.Root.
 func Load(fsys fs.FS) (*Project, []schemas.Problem) {
@@ -85,6 +88,8 @@ func (l *loader) load() *checker {
 			}
 		case strings.HasPrefix(file, folderChains+"/"):
 			l.in(file, 0, 0, "chains are not read from folders below chains/: move the file up")
+		case dir == folderSuites+"/" && suite.Is(l.folder.texts[file]):
+			l.project.suites = append(l.project.suites, file)
 		default:
 			l.parse(file)
 		}

@@ -91,6 +91,14 @@ func times(a, b int64) int64 {
 	return a * b
 }
 
+// plus adds, and stays at the largest number likewise.
+func plus(a, b int64) int64 {
+	if b > math.MaxInt64-a {
+		return math.MaxInt64
+	}
+	return a + b
+}
+
 // Count is how many cells the suite has with so many samples of each case, 0 for the suite's own. It is counted, not made, and stays at
 // the largest number where that is passed.
 func (s *Suite) Count(repeat int) int64 {
@@ -99,11 +107,7 @@ func (s *Suite) Count(repeat int) int64 {
 	}
 	total := int64(0)
 	for i := range s.Cases {
-		n := times(times(s.Cases[i].combinations(), int64(len(s.pairs(&s.Cases[i])))), int64(repeat))
-		if n > math.MaxInt64-total {
-			return math.MaxInt64
-		}
-		total += n
+		total = plus(total, times(times(s.Cases[i].combinations(), int64(len(s.pairs(&s.Cases[i])))), int64(repeat)))
 	}
 	return total
 }
@@ -114,7 +118,7 @@ func (s *Suite) Summary(repeat int) schemas.SuiteSummary {
 		repeat = s.Options.Repeat
 	}
 	out := schemas.SuiteSummary{
-		File: s.File, Description: s.Description, Tags: s.Tags, Prompts: len(s.Prompts), Tests: len(s.Cases), Repeat: repeat, Cells: s.Count(repeat),
+		File: s.File, Description: s.Description, Tags: s.Tags, Prompts: s.written(), Tests: len(s.Cases), Repeat: repeat, Cells: s.Count(repeat),
 	}
 	for _, p := range s.Providers {
 		out.Providers = append(out.Providers, p.Title())
@@ -133,7 +137,7 @@ func (s *Suite) Cells(e Expansion) (iter.Seq2[schemas.EvalCell, error], error) {
 		e.MaxCells = DefaultCells
 	}
 	if n := s.Count(e.Repeat); n > e.MaxCells {
-		return nil, schemas.Errorf(schemas.Invalid, "the suite has %s cells, and %d are allowed: take values out of lists of variables, or allow more", many(n), e.MaxCells)
+		return nil, schemas.Errorf(schemas.Invalid, "the suite has %s cells, and %d are allowed: take values out of lists of variables, or allow more with --allow-cells", many(n), e.MaxCells)
 	}
 	return func(yield func(schemas.EvalCell, error) bool) {
 		x := &expander{suite: s, Expansion: e, templates: map[string]*nunjucks.Template{}, seen: map[string]int{}}

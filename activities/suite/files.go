@@ -37,7 +37,14 @@ func (f *files) raw(name string) ([]byte, error) {
 	if !fs.ValidPath(name) {
 		return nil, errors.New("the path leads out of the suite's folder: put the file inside")
 	}
-	file, err := f.fsys.Open(name)
+	info, err := fs.Stat(f.fsys, name) // before it is opened, at which a pipe would have one wait for who writes into it
+	if err == nil && !info.Mode().IsRegular() {
+		return nil, fmt.Errorf("%s is no ordinary file: name a file", clip(name))
+	}
+	var file fs.File
+	if err == nil {
+		file, err = f.fsys.Open(name)
+	}
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return nil, fmt.Errorf("there is no file %s", clip(name))
@@ -45,9 +52,6 @@ func (f *files) raw(name string) ([]byte, error) {
 		return nil, fmt.Errorf("the file %s cannot be opened: check that it may be read and is no link out of the folder", clip(name))
 	}
 	defer file.Close()
-	if info, err := file.Stat(); err != nil || !info.Mode().IsRegular() {
-		return nil, fmt.Errorf("%s is no ordinary file: name a file", clip(name))
-	}
 	data, err := io.ReadAll(io.LimitReader(file, maxFile+1))
 	switch {
 	case err != nil:

@@ -111,16 +111,16 @@ type Options struct {
 
 // Schedule says when a suite runs by itself.
 type Schedule struct {
-	Cron     string // five fields
-	TimeZone string // IANA name; empty is UTC
-	JitterS  int    // seconds by which a start may be late
-	CatchUpS int    // seconds for which a missed run is made up; 0 is the platform's
+	Cron     string `json:"cron"`                 // five fields
+	TimeZone string `json:"timezone,omitempty"`   // IANA name; empty is UTC
+	JitterS  int    `json:"jitter_s,omitempty"`   // seconds by which a start may be late
+	CatchUpS int    `json:"catch_up_s,omitempty"` // seconds for which a missed run is made up; 0 is the platform's
 }
 
 // Budget bounds one run of a suite. Zero fields are no bound.
 type Budget struct {
-	Tokens int64
-	USD    float64
+	Tokens int64   `json:"tokens,omitempty"`
+	USD    float64 `json:"usd,omitempty"`
 }
 
 // Load reads and checks a suite and the files that it names, below the folder of fsys. Problems and warnings are sorted by file, line and

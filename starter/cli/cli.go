@@ -8,10 +8,12 @@ import (
 	"fmt"
 	"io"
 	"runtime/debug"
+	"strconv"
 
 	"github.com/alecthomas/kong"
 
 	"github.com/tenuto-dev/tenuto/schemas"
+	"github.com/tenuto-dev/tenuto/worker/wire"
 )
 
 // The exit statuses.
@@ -28,8 +30,9 @@ type grammar struct {
 	JSON bool `name:"json" help:"Print the result as JSON."`
 
 	Init        initCommand        `cmd:"" help:"Write a new project: a folder with chains, prompts and models that works as it is."`
-	Check       checkCommand       `cmd:"" help:"Say what is wrong with a project, with file and line."`
+	Check       checkCommand       `cmd:"" help:"Say what is wrong with a project and its suites, with file and line."`
 	Prompt      promptCommand      `cmd:"" help:"Render prompts."`
+	Eval        evalCommand        `cmd:"" help:"Check eval suites; running them comes with a later version."`
 	Ingest      ingestCommand      `cmd:"" help:"Ingest a folder, files or a JSONL file into a collection."`
 	Ingestions  ingestionsCommand  `cmd:"" help:"List, show and cancel ingestions."`
 	Search      searchCommand      `cmd:"" help:"Find chunks."`
@@ -72,7 +75,7 @@ func Run(ctx context.Context, args []string, getenv func(string) string, stdin i
 	helped := false
 	parser, err := kong.New(&commands, kong.Name("tenuto"), kong.Writers(stdout, stderr),
 		kong.Description("Durable ingestion, search and answers. TENUTO_URL and TENUTO_API_KEY name the gateway; those of a local stack are found without."),
-		kong.Exit(func(int) { helped = true }), kong.UsageOnError(), kong.ConfigureHelp(kong.HelpOptions{Compact: true}))
+		kong.Vars{"cells": strconv.Itoa(wire.DefaultCells)}, kong.Exit(func(int) { helped = true }), kong.UsageOnError(), kong.ConfigureHelp(kong.HelpOptions{Compact: true}))
 	if err != nil {
 		fmt.Fprintln(stderr, "tenuto:", err)
 		return exitFailed

@@ -14,11 +14,22 @@ import (
 // maxPrompt is one byte more than a prompt file may have, so that its reader can say that it is too large.
 const maxPrompt = 1<<20 + 1
 
-// CheckProject says what is wrong with the project in a folder, sorted by file and line. Error: not_found for a folder that cannot be
-// opened.
+// CheckProject says what is wrong with the project in a folder, its suites aside, sorted by file and line: what keeps its chains from
+// running. Error: not_found for a folder that cannot be opened.
 func CheckProject(dir string) ([]schemas.Problem, error) {
 	_, problems, err := openProject(dir)
 	return problems, err
+}
+
+// CheckWholeProject says what is wrong with the project in a folder, then with its suites. Error: as of CheckProject.
+func CheckWholeProject(dir string) ([]schemas.Problem, error) {
+	root, err := openFolder(dir)
+	if err != nil {
+		return nil, err
+	}
+	defer root.Close()
+	p, problems := project.Load(root.FS())
+	return append(problems, p.CheckSuites(root.FS())...), nil
 }
 
 // ProjectBundle puts together the bundle of a chain of the project in a folder. Errors: not_found for the folder or the chain, invalid
