@@ -1,5 +1,7 @@
 package main
 
+import "slices"
+
 // scene is a part of the demo: what it shows, why that matters, and what happens.
 type scene struct {
 	title string
@@ -15,6 +17,11 @@ const (
 
 // scenes are the demo, over the folder docs. The new project's chain searches the collection docs.
 func scenes(docs string) []scene {
+	return slices.Concat(answers(docs), served(), moved())
+}
+
+// answers show what can be asked of documents, and how a project asks it.
+func answers(docs string) []scene {
 	return []scene{
 		{
 			title: "Ingest the documents that ship with Go",
@@ -52,6 +59,12 @@ func scenes(docs string) []scene {
 				run("runs", "show", "first"),
 			},
 		},
+	}
+}
+
+// served show how a service calls the chain.
+func served() []scene {
+	return []scene{
 		{
 			title: "Release it",
 			why: []string{
@@ -70,6 +83,12 @@ func scenes(docs string) []scene {
 			},
 			acts: []act{key("docs-qa"), program("docs-qa@production"), chat("docs-qa@production")},
 		},
+	}
+}
+
+// moved show how a changed prompt gets to production, and away again.
+func moved() []scene {
+	return []scene{
 		{
 			title: "Change the prompt, on staging",
 			why: []string{
