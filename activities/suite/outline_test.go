@@ -25,7 +25,8 @@ func TestOutline(t *testing.T) {
 		"lists": {"prompts: a\nproviders: echo\ntests: [{vars: {a: [x, y], b: [x, y, z]}}, {vars: {a: [1, 2]}}]\n", 7, []string{}},
 		"types": {
 			"providers: [chain:qa]\ndefaultTest: {assert: [{type: not-contains, value: x}]}\ntests: [{assert: [{type: assert-set, assert: [{type: equals, value: x}]}]}, {}]\n",
-			2, []string{"assert-set", "equals", "not-contains"},
+			2,
+			[]string{"assert-set", "equals", "not-contains"},
 		},
 		"more than can be counted": {"prompts: a\nproviders: echo\ntests: [{vars: {" + strings.Join(many, ", ") + "}}, {}]\n", math.MaxInt64, []string{}},
 	}
