@@ -294,7 +294,7 @@ func TestNothingBehindAChunkedBodyIsARequest(t *testing.T) {
 func TestDetoursAreNoRoutes(t *testing.T) {
 	t.Parallel()
 	s := gatewaytest.Start(t, nil)
-	for _, path := range []string{"//evil.example/x", "/api/v1/../../console", "/api//v1/keys", "/console/../api/v1/keys", "/./healthz", "/%2e%2e/healthz", "//"} {
+	for _, path := range []string{"//evil.example/x", "/api/v1/../../console", "/api//v1/keys", "/console/../api/v1/keys", "/./healthz", "//"} {
 		admin(t, s).send("GET", path, nil).wantProblem(t, 400, schemas.Invalid, "dots for parts")
 	}
 }

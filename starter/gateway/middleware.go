@@ -56,7 +56,7 @@ func (g *Gateway) limit(next http.Handler) http.Handler {
 			// section 6.1.
 			w.Header().Set("Connection", "close")
 		}
-		if !straight(r.URL.Path) {
+		if !straight(r.URL.EscapedPath()) {
 			newProblem(http.StatusBadRequest, schemas.Invalid, "the path has empty parts, or dots for parts; no route and no name has either").write(w, requestID(r.Context()))
 			return
 		}
@@ -64,10 +64,10 @@ func (g *Gateway) limit(next http.Handler) http.Handler {
 	})
 }
 
-// straight reports whether a path is no detour to another, where net/http would redirect. Names of models may hold anything.
+// straight reports whether a path, as it was sent, is no detour to another, where net/http would redirect. What is escaped in it belongs to names.
 func straight(at string) bool {
 	clean := path.Clean(at)
-	return at != "*" && at == clean || at == clean+"/" || strings.HasPrefix(at, "/v1/")
+	return at != "*" && at == clean || clean != "/" && at == clean+"/" || strings.HasPrefix(at, "/v1/")
 }
 
 // observe logs and counts a request, and answers for a handler that panicked. Neither content nor keys are logged.
