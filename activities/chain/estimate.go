@@ -27,11 +27,15 @@ const (
 )
 
 // Estimator estimates what runs of a bundle cost. It is safe for concurrent use.
-type Estimator struct{ bundle *bundle }
+type Estimator struct {
+	bundle    *bundle
+	installed schemas.Models
+}
 
-// NewEstimator reads the prompts of a bundle. Error: invalid for a prompt that cannot be read.
-func NewEstimator(b schemas.Bundle) (*Estimator, error) {
-	e := &Estimator{bundle: &bundle{Bundle: b, prompts: map[string]*prompt.Prompt{}}}
+// NewEstimator reads the prompts of a bundle. Prices of models that are named as PROVIDER/MODEL are those of the installation. Error: invalid
+// for a prompt that cannot be read.
+func NewEstimator(b schemas.Bundle, installed schemas.Models) (*Estimator, error) {
+	e := &Estimator{bundle: &bundle{Bundle: b, prompts: map[string]*prompt.Prompt{}}, installed: installed}
 	for name, source := range b.Prompts {
 		parsed, err := prompt.Parse("prompts/"+name+".prompt", source)
 		if err != nil {
@@ -45,7 +49,7 @@ func NewEstimator(b schemas.Bundle) (*Estimator, error) {
 // Run estimates a run from the length of its input in bytes. The input itself is asked for only where its lists say how often a chain is
 // run; without it they count as long as the chain allows.
 func (e *Estimator) Run(bytes int64, input func() json.RawMessage) schemas.Estimate {
-	w := &reckoning{bundle: e.bundle, input: input, unknown: map[string]bool{}, collections: map[string]bool{}}
+	w := &reckoning{bundle: e.bundle, installed: e.installed, input: input, unknown: map[string]bool{}, collections: map[string]bool{}}
 	w.chain(e.bundle.Chain, bytes/bytesAToken+1, 1, 0)
 	return schemas.Estimate{
 		Amount:  schemas.Amount{Micros: schemas.MicrosOf(w.micros / 1e6), Tokens: int64(min(w.tokens, mostTokens))},
@@ -56,6 +60,7 @@ func (e *Estimator) Run(bytes int64, input func() json.RawMessage) schemas.Estim
 // reckoning is an estimate on its way.
 type reckoning struct {
 	bundle      *bundle
+	installed   schemas.Models
 	input       func() json.RawMessage
 	micros      float64
 	tokens      float64
@@ -296,14 +301,13 @@ func (w *reckoning) calls(f *frame, name string, c call) {
 
 // price is what one call of a model may cost, in micros: prices are US dollars for a million tokens.
 func (w *reckoning) price(name string, c call) float64 {
-	def, ours := w.bundle.Models.Models[name]
+	models := w.bundle.Models
+	def, ours := models.Models[name]
 	if !ours {
-		if !strings.HasPrefix(name, schemas.DriverLocal+"/") {
-			w.unknown[name] = true
-		}
-		return 0
+		models = w.installed
+		def = fleet.Defined(models, name)
 	}
-	if fleet.Free(w.bundle.Models.Providers[def.Provider].Driver, def) {
+	if fleet.Free(models.Providers[def.Provider].Driver, def) || !ours && def.Provider == schemas.DriverLocal {
 		return 0
 	}
 	p := def.Prices

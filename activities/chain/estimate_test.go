@@ -17,7 +17,12 @@ import (
 func estimated(t *testing.T, b schemas.Bundle, input string) schemas.Estimate {
 	t.Helper()
 	b.Chain = "main"
-	e, err := chain.NewEstimator(b)
+	e, err := chain.NewEstimator(b, schemas.Models{
+		Providers: map[string]schemas.ProviderDef{"hosted": {Driver: schemas.DriverOpenAI}, "own": {Driver: schemas.DriverOllama}},
+		Models: map[string]schemas.ModelDef{
+			"large": {Provider: "hosted", Model: "vendor/large", Prices: &schemas.PriceDef{Input: 1, Output: 2}}, "small": {Provider: "own"},
+		},
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -75,20 +80,22 @@ func TestEstimates(t *testing.T) {
 		micros int64
 		tokens int64
 	}{
-		"one call":              {chainOf(tells("a", "m")), one, one},
-		"two calls":             {chainOf(tells("a", "m"), tells("b", "m")), 2 * one, 2 * one},
-		"one reads the other":   {chainOf(reads, tells("a", "m")), one + (36 + 100 + 100), one + (36 + 100 + 100)},
-		"a short answer":        {chainOf(tells("a", "short")), one - 90, one},
-		"a small context":       {chainOf(tells("a", "small")), one, one}, // 47 tokens fit
-		"written to the cache":  {chainOf(tells("a", "written")), one + 47, one},
-		"one target of a route": {chainOf(tells("a", "either")), 10 * one, one},
-		"all of a route":        {chainOf(tells("a", "up")), 11 * one, 2 * one},
-		"a free model":          {chainOf(tells("a", "own")), 0, one},
-		"a model of one's own":  {chainOf(tells("a", "ollama")), 0, one},
-		"an installed one":      {chainOf(tells("a", "local/extractive")), 0, one},
-		"output of a form":      {chainOf(strict), (one + 1) + (one + 1 + 356) + (one + 1 + 2*356), (one + 1) + (one + 1 + 356) + (one + 1 + 2*356)},
-		"citations":             {chainOf(cited), one + 1, one + 1},
-		"tools":                 {chainOf(tools, tool), one + (one + 4196), one + (one + 4196)},
+		"one call":                {chainOf(tells("a", "m")), one, one},
+		"two calls":               {chainOf(tells("a", "m"), tells("b", "m")), 2 * one, 2 * one},
+		"one reads the other":     {chainOf(reads, tells("a", "m")), one + (36 + 100 + 100), one + (36 + 100 + 100)},
+		"a short answer":          {chainOf(tells("a", "short")), one - 90, one},
+		"a small context":         {chainOf(tells("a", "small")), one, one}, // 47 tokens fit
+		"written to the cache":    {chainOf(tells("a", "written")), one + 47, one},
+		"one target of a route":   {chainOf(tells("a", "either")), 10 * one, one},
+		"all of a route":          {chainOf(tells("a", "up")), 11 * one, 2 * one},
+		"a free model":            {chainOf(tells("a", "own")), 0, one},
+		"a model of one's own":    {chainOf(tells("a", "ollama")), 0, one},
+		"an installed one":        {chainOf(tells("a", "local/extractive")), 0, one},
+		"installed, with a price": {chainOf(tells("a", "hosted/vendor/large")), one + 100, one},
+		"installed, one's own":    {chainOf(tells("a", "own/small")), 0, one},
+		"output of a form":        {chainOf(strict), (one + 1) + (one + 1 + 356) + (one + 1 + 2*356), (one + 1) + (one + 1 + 356) + (one + 1 + 2*356)},
+		"citations":               {chainOf(cited), one + 1, one + 1},
+		"tools":                   {chainOf(tools, tool), one + (one + 4196), one + (one + 4196)},
 	} {
 		got := estimated(t, schemas.Bundle{Chains: test.chains, Prompts: map[string]string{"say": "{{text}}"}, Models: paidModels()}, input)
 		want := schemas.Estimate{Amount: schemas.Amount{Micros: schemas.Micros(test.micros), Tokens: test.tokens}}
@@ -157,7 +164,7 @@ func TestEstimatesKnowWhatTheyDoNotKnow(t *testing.T) {
 			t.Errorf("%s: unknown %q, collections %q", name, u, c)
 		}
 	}
-	if _, err := chain.NewEstimator(schemas.Bundle{Prompts: map[string]string{"bad": "{{#if}}"}}); schemas.CodeOf(err) != schemas.Invalid {
+	if _, err := chain.NewEstimator(schemas.Bundle{Prompts: map[string]string{"bad": "{{#if}}"}}, schemas.Models{}); schemas.CodeOf(err) != schemas.Invalid {
 		t.Errorf("a bad prompt: %v", err)
 	}
 }

@@ -191,6 +191,7 @@ const (
 )
 
 func testTraces(t *testing.T, u user, c *collector) {
+	t.Helper()
 	const runs = "POST /api/v1/runs"
 	for trace, execution := range map[string]schemas.Execution{traceLane: schemas.ExecutionLane, traceWorkflow: schemas.ExecutionWorkflow} {
 		status, body := u.traced(t, trace, "/api/v1/runs", rest.NewRun{Bundle: pair(), Input: json.RawMessage(`{"word":"` + marker + `"}`), Execution: execution})
@@ -255,6 +256,7 @@ func testCallSpan(t *testing.T, call seen) {
 
 // testContent runs a chain of a tenant whose prompts and answers may be seen.
 func testContent(t *testing.T, u user, c *collector) {
+	t.Helper()
 	status, body := u.traced(t, traceGlass, "/api/v1/runs", rest.NewRun{Bundle: pair(), Input: json.RawMessage(`{"word":"glasshouse"}`)})
 	if status != http.StatusOK {
 		t.Fatalf("status %d: %s", status, body)
@@ -271,6 +273,7 @@ func testContent(t *testing.T, u user, c *collector) {
 
 // testNoContent has runs fail in ways that quote what was said, and looks for it in everything that came out.
 func testNoContent(t *testing.T, u user, c *collector) {
+	t.Helper()
 	strict := repeat("a", "input.word")
 	strict.Generate.Schema = json.RawMessage(`{"type":"object","properties":{"n":{"type":"integer"}},"required":["n"]}`)
 	bundle := repeating(schemas.ChainDef{Output: "steps.a", Steps: []schemas.StepDef{strict}}, nil)
@@ -330,6 +333,7 @@ func testNoContent(t *testing.T, u user, c *collector) {
 
 // testFigures reads the worker's figures.
 func testFigures(t *testing.T, port int) {
+	t.Helper()
 	response, err := http.Get("http://" + loopback(port) + "/metrics")
 	if err != nil {
 		t.Fatal(err)

@@ -34,6 +34,8 @@ func (c gatewayCommand) Run(s *session) error {
 		return schemas.Wrap(schemas.Unavailable, err, "the gateway cannot listen at %s; is the port taken?", c.Listen)
 	}
 	fmt.Fprintf(s.stderr, "gateway listens at http://%s\n", listener.Addr())
+	fmt.Fprintln(s.stderr, "no worker shares this process: a run goes by way of Temporal, which takes longer, and its stream tells of the end only;",
+		"\"tenuto-worker --gateway\" hosts both")
 	return front.Serve(s.ctx, listener)
 }
 

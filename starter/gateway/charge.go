@@ -168,7 +168,7 @@ func (g *Gateway) estimator(ctx context.Context, ref schemas.Ref) (estimator, er
 	if err := json.Unmarshal(data, &bundle); err != nil {
 		return nil, schemas.Wrap(schemas.Invalid, err, "the bundle of the run cannot be read")
 	}
-	fresh, err := wire.Estimator(bundle)
+	fresh, err := wire.Estimator(bundle, g.relay.Fleet.Models)
 	if err != nil {
 		return nil, err
 	}

@@ -36,12 +36,12 @@ func newMetrics(registry *prometheus.Registry) *metrics {
 			Name: schemas.MetricHTTPUploaded, Help: "Bytes of packs that were stored.",
 		}),
 	}
-	m.connections = prometheus.NewGauge(prometheus.GaugeOpts{Name: "tenuto_http_connections", Help: "Open connections."})
+	m.connections = prometheus.NewGauge(prometheus.GaugeOpts{Name: schemas.MetricHTTPConnections, Help: "Open connections."})
 	m.displaced = prometheus.NewCounter(prometheus.CounterOpts{
-		Name: "tenuto_http_connections_displaced_total", Help: "Connections without a request in hand that were closed to make room for another.",
+		Name: schemas.MetricHTTPDisplaced, Help: "Connections without a request in hand that were closed to make room for another.",
 	})
 	m.turnedAway = prometheus.NewCounter(prometheus.CounterOpts{
-		Name: "tenuto_http_connections_turned_away_total", Help: "Connections that found no room.",
+		Name: schemas.MetricHTTPTurnedAway, Help: "Connections that found no room.",
 	})
 	m.registry.MustRegister(m.requests, m.seconds, m.uploaded, m.connections, m.displaced, m.turnedAway)
 	return m

@@ -10,7 +10,7 @@ import (
 type figures struct {
 	runs, steps, retries, activities, cost, unknown, readBack, written, documents, chunks, moves, reconciled *prometheus.CounterVec
 	runSeconds, stepSeconds, activitySeconds, callSeconds, callTokens, callFirst, limiter, store, index      *prometheus.HistogramVec
-	firstToken                                                                                               prometheus.Histogram
+	firstToken                                                                                               prometheus.Observer
 }
 
 // The buckets of histograms. Those of calls are the ones that the conventions for generative AI advise.
@@ -34,10 +34,9 @@ const (
 func newFigures(registry *prometheus.Registry) *figures {
 	r := registrar{registry}
 	return &figures{
-		runs:       r.counter(schemas.MetricRuns, "Runs that ended, by what came of them.", "chain", "execution", "status"),
-		runSeconds: r.histogram(schemas.MetricRunSeconds, "Time from a run's start until its record was durable.", slow, "chain", "execution"),
-		firstToken: r.histogram(schemas.MetricFirstToken, "Time from a request for a streamed run to the first piece of its answer.", firsts).
-			WithLabelValues().(prometheus.Histogram), //nolint:errcheck,forcetypeassert,nolintlint // observers of a HistogramVec are histograms
+		runs:            r.counter(schemas.MetricRuns, "Runs that ended, by what came of them.", "chain", "execution", "status"),
+		runSeconds:      r.histogram(schemas.MetricRunSeconds, "Time from a run's start until its record was durable.", slow, "chain", "execution"),
+		firstToken:      r.histogram(schemas.MetricFirstToken, "Time from a request for a streamed run to the first piece of its answer.", firsts).WithLabelValues(),
 		steps:           r.counter(schemas.MetricSteps, "Steps that were carried out, a turn of a tool loop and an attempt each counting.", "kind", "outcome"),
 		stepSeconds:     r.histogram(schemas.MetricStepSeconds, "Time that a step took.", slow, "kind"),
 		retries:         r.counter(schemas.MetricRetries, "Steps that were tried again, and activities likewise.", "kind"),

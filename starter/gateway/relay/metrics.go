@@ -12,6 +12,7 @@ import (
 type Metrics struct {
 	calls  *prometheus.CounterVec
 	tokens *prometheus.CounterVec
+	cost   *prometheus.CounterVec
 	first  *prometheus.HistogramVec
 	took   *prometheus.HistogramVec
 	record prometheus.Histogram
@@ -27,6 +28,9 @@ func NewMetrics(registry prometheus.Registerer) *Metrics {
 		tokens: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: schemas.MetricRelayTokens, Help: "Tokens of calls that were passed through.",
 		}, []string{"operation", "provider", "direction"}),
+		cost: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: schemas.MetricRelayCost, Help: "US dollars that calls that were passed through cost by their known prices.",
+		}, []string{"operation", "provider"}),
 		first: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name: schemas.MetricRelayFirst, Help: "Time from sending a call to the first event of a stream, or to a whole answer.", Buckets: buckets,
 		}, []string{"operation", "provider"}),
@@ -38,7 +42,7 @@ func NewMetrics(registry prometheus.Registerer) *Metrics {
 			Buckets: []float64{.0005, .001, .0025, .005, .01, .025, .05, .1, .25, 1, 5, 15},
 		}),
 	}
-	registry.MustRegister(m.calls, m.tokens, m.first, m.took, m.record)
+	registry.MustRegister(m.calls, m.tokens, m.cost, m.first, m.took, m.record)
 	return m
 }
 
@@ -55,6 +59,7 @@ func (m *Metrics) observe(c *call, err error) {
 	m.calls.WithLabelValues(op, provider, outcome).Inc()
 	m.tokens.WithLabelValues(op, provider, "input").Add(float64(c.usage.InputTokens))
 	m.tokens.WithLabelValues(op, provider, "output").Add(float64(c.usage.OutputTokens))
+	m.cost.WithLabelValues(op, provider).Add(max(0, c.cost.USD))
 	m.took.WithLabelValues(op, provider).Observe(time.Since(c.start).Seconds())
 	if t := c.turn.Load(); t != nil && !c.first.IsZero() {
 		m.first.WithLabelValues(op, provider).Observe(c.first.Sub(t.sent).Seconds())

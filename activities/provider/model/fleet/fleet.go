@@ -89,7 +89,7 @@ func (f *Fleet) installed(name string) (Target, error) {
 		return Target{}, err
 	}
 	m := f.installedMember(provider)
-	def := f.defined(provider.Name, served)
+	def := Defined(f.Models, name)
 	return Target{
 		Name: name, Server: provider.Name, Provider: provider, Model: served, Def: def, Limiter: m.limiter, member: m,
 		Local: provider.Name == schemas.DriverLocal || isLocal(f.Models.Providers[provider.Name], def),
@@ -108,10 +108,11 @@ func (f *Fleet) installedMember(provider *model.Provider) *member {
 	return m
 }
 
-// defined is what the installation says of a model, under whatever name.
-func (f *Fleet) defined(provider, served string) schemas.ModelDef {
-	for name, def := range f.Models.Models {
-		if def.Provider == provider && cmp.Or(def.Model, name) == served {
+// Defined is what the models of an installation say of PROVIDER/MODEL, under whatever name; nothing but these two of one that they do not name.
+func Defined(installed schemas.Models, name string) schemas.ModelDef {
+	provider, served, _ := strings.Cut(name, "/")
+	for key, def := range installed.Models {
+		if def.Provider == provider && cmp.Or(def.Model, key) == served {
 			return def
 		}
 	}
