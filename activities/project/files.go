@@ -162,6 +162,9 @@ func (f *folder) content(name string, entry fs.DirEntry) (text, problem string) 
 	if isLink(entry) && leadsOut(f.fsys, name) != nil {
 		return "", "the link leads out of the folder: put the file itself here"
 	}
+	if info, err := fs.Stat(f.fsys, name); err == nil && !info.IsDir() && !info.Mode().IsRegular() {
+		return "", "this is no ordinary file: put a text file here" // opening a pipe would wait for its writer
+	}
 	file, err := f.fsys.Open(name)
 	if err != nil {
 		return "", "the file cannot be opened: check that it exists, is no link out of the folder, and may be read"
@@ -173,8 +176,6 @@ func (f *folder) content(name string, entry fs.DirEntry) (text, problem string) 
 		return "", "the file cannot be read: check its permissions"
 	case info.IsDir():
 		return "", "this is a folder, but a file is expected here: rename it or move what is in it"
-	case !info.Mode().IsRegular():
-		return "", "this is no ordinary file: put a text file here"
 	}
 	data, err := io.ReadAll(io.LimitReader(file, maxFile+1))
 	switch {
