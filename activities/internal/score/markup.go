@@ -2,6 +2,7 @@ package score
 
 import (
 	"encoding/xml"
+	"errors"
 	"io"
 	"maps"
 	"regexp"
@@ -84,9 +85,9 @@ func document(text string) (paths map[string]bool, reason string) {
 			}
 		}
 		switch {
-		case err == io.EOF && roots == 1:
+		case errors.Is(err, io.EOF) && roots == 1:
 			return paths, ""
-		case err == io.EOF:
+		case errors.Is(err, io.EOF):
 			return nil, "there must be exactly one root element"
 		case err != nil:
 			return nil, err.Error()

@@ -12,8 +12,6 @@ import (
 	"github.com/tenuto-dev/tenuto/schemas"
 )
 
-func ptr[T any](v T) *T { return &v }
-
 func TestScore(t *testing.T) {
 	t.Parallel()
 	fine := "Assertion passed"
@@ -33,13 +31,10 @@ func TestScore(t *testing.T) {
 		{"words exactly", score.Assertion{Type: "word-count", Value: 3}, score.Output{Value: " one two\nthree "}, true, 1, fine},
 		{"words within", score.Assertion{Type: "word-count", Value: map[string]any{"min": 2, "max": 4}}, score.Output{Value: "one"}, false, 0, "Word count 1 is not between 2 and 4"},
 		{"words above", score.Assertion{Type: "not-word-count", Value: map[string]any{"max": 4}}, score.Output{Value: "one"}, false, 0, "Expected word count to be greater than 4, but got 1"},
-		{"required property", score.Assertion{Type: "is-json", Value: map[string]any{"required": []any{"a"}}}, score.Output{Value: "{}"}, false, 0,
-			"JSON does not conform to the provided schema. Errors: data must have required property 'a'"},
+		{"required property", score.Assertion{Type: "is-json", Value: map[string]any{"required": []any{"a"}}}, score.Output{Value: "{}"}, false, 0, "JSON does not conform to the provided schema. Errors: data must have required property 'a'"},
 		{"one of the values fits", score.Assertion{Type: "contains-json", Value: map[string]any{"required": []any{"a"}}}, score.Output{Value: `{"b":1} or {"a":1}`}, true, 1, fine},
-		{"no value may fit", score.Assertion{Type: "not-contains-json", Value: map[string]any{"required": []any{"a"}}}, score.Output{Value: `{"b":1} or {"a":1}`}, false, 0,
-			"Output contains JSON conforming to the provided schema"},
-		{"XML without its end", score.Assertion{Type: "is-xml"}, score.Output{Value: "<a><b></a>"}, false, 0,
-			"XML parsing failed: XML syntax error on line 1: element <b> closed by </a>"},
+		{"no value may fit", score.Assertion{Type: "not-contains-json", Value: map[string]any{"required": []any{"a"}}}, score.Output{Value: `{"b":1} or {"a":1}`}, false, 0, "Output contains JSON conforming to the provided schema"},
+		{"XML without its end", score.Assertion{Type: "is-xml"}, score.Output{Value: "<a><b></a>"}, false, 0, "XML parsing failed: XML syntax error on line 1: element <b> closed by </a>"},
 		{"XML lacks an element", score.Assertion{Type: "is-xml", Value: "a.b,a.c"}, score.Output{Value: "<a><b/></a>"}, false, 0, "XML is missing required elements: a.c"},
 		{"HTML in prose", score.Assertion{Type: "contains-html"}, score.Output{Value: "Here: <p>text</p>"}, true, 1, fine},
 		{"prose around HTML", score.Assertion{Type: "is-html"}, score.Output{Value: "Here: <p>text</p>"}, false, 0, "Expected output to be HTML"},

@@ -18,10 +18,11 @@ func (s sample) noise() float64 {
 // a false alarm rate of alpha. The loss is taken to be the hardest to see: a share of the cases falls by 1, the others do not. 1 if even
 // that would not be seen.
 func detectable(n int, noise, alpha, power float64) float64 {
+	chance := planning(n, noise, alpha)
 	low, high := 0.0, 1.0
-	for range 30 {
+	for high-low > 1e-4 {
 		middle := (low + high) / 2
-		if chance(n, noise, middle, alpha) >= power {
+		if chance(middle) >= power {
 			high = middle
 		} else {
 			low = middle
@@ -32,19 +33,19 @@ func detectable(n int, noise, alpha, power float64) float64 {
 
 // needed is the least number of pairs whose detectable effect is at most effect; at most maxPairs.
 func needed(noise, effect, alpha, power float64) int {
+	enough := func(n int) bool { return planning(n, noise, alpha)(effect) >= power }
 	low, high := 0, 1
-	for chance(high, noise, effect, alpha) < power && high < maxPairs {
+	for high < maxPairs && !enough(high) {
 		low, high = high, high*2
 	}
 	for low+1 < high {
-		middle := (low + high) / 2
-		if chance(middle, noise, effect, alpha) >= power {
+		if middle := (low + high) / 2; enough(middle) {
 			high = middle
 		} else {
 			low = middle
 		}
 	}
-	return min(high, maxPairs)
+	return high
 }
 
 const (
@@ -52,41 +53,24 @@ const (
 	exactTo  = 300 // pairs; with more the approximation is as good
 )
 
-// chance is the power of the test: that it finds a loss of effect.
-func chance(n int, noise, effect, alpha float64) float64 {
-	if effect <= 0 {
-		return 0
+// planning is the power of the test as a function of the loss: the chance that it finds it.
+func planning(n int, noise, alpha float64) func(effect float64) float64 {
+	if n > exactTo {
+		return func(effect float64) float64 { return approximatePower(n, min(noise, 1-effect), effect, alpha) }
 	}
-	noise = min(noise, 1-effect)
-	if n <= exactTo {
-		return exactPower(n, noise, effect, alpha)
+	coin := toss(n, 0.5)
+	critical := make([]int, n+1)
+	for d := range critical {
+		critical[d] = coin.critical(d, alpha)
 	}
-	return approximatePower(n, noise, effect, alpha)
-}
-
-// exactPower sums over all numbers of discordant pairs and of losses among them (Duffy, "Asymptotic and exact power for the McNemar test",
-// Biometrics 1984).
-func exactPower(n int, noise, effect, alpha float64) float64 {
-	discordant := noise + effect
-	loses := (noise/2 + effect) / discordant
-	sum := 0.0
-	for d := 1; d <= n; d++ {
-		weight := binomial(n, d, discordant)
-		if weight < 1e-9 {
-			continue
-		}
-		for k := critical(d, alpha); k <= d; k++ {
-			sum += weight * binomial(d, k, loses)
-		}
-	}
-	return sum
+	return func(effect float64) float64 { return exactPower(coin, critical, min(noise, 1-effect), effect) }
 }
 
 // critical is the least number of losses among d discordant pairs that the test calls a regression; d+1 if none is enough.
-func critical(d int, alpha float64) int {
+func (t tosses) critical(d int, alpha float64) int {
 	tail := 0.0
 	for k := d; k >= 0; k-- {
-		tail += binomial(d, k, 0.5)
+		tail += t.exactly(d, k)
 		if tail > alpha {
 			return k + 1
 		}
@@ -94,9 +78,30 @@ func critical(d int, alpha float64) int {
 	return 0
 }
 
+// exactPower sums over all numbers of discordant pairs and of losses among them (Duffy, "Asymptotic and exact power for the McNemar test",
+// Biometrics 1984).
+func exactPower(coin tosses, critical []int, noise, effect float64) float64 {
+	discordant := min(noise+effect, 1)
+	differ, lose := coin.with(discordant), coin.with(min((noise/2+effect)/discordant, 1))
+	n, sum := len(critical)-1, 0.0
+	for d := 1; d <= n; d++ {
+		weight := differ.exactly(n, d)
+		if weight < 1e-7 {
+			continue
+		}
+		for k := critical[d]; k <= d; k++ {
+			sum += weight * lose.exactly(d, k)
+		}
+	}
+	return sum
+}
+
 // approximatePower is the normal approximation (Connor, "Sample size for testing differences in proportions for the paired-sample design",
 // Biometrics 1987), less a pair for the steps of the exact test.
 func approximatePower(n int, noise, effect, alpha float64) float64 {
+	if effect <= 0 {
+		return 0
+	}
 	discordant := noise + effect
 	shift := effect*math.Sqrt(float64(n)) - 1/math.Sqrt(float64(n))
 	return normal((shift + quantile(alpha)*math.Sqrt(discordant)) / math.Sqrt(discordant-effect*effect))

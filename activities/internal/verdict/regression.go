@@ -16,7 +16,7 @@ func (s sample) p() float64 {
 	return s.randomized()
 }
 
-const flips = 9999
+const flips = 4999
 
 // randomized counts the draws of signs whose sum is as low as the one seen; that one is counted too, so p is never 0 (Phipson and Smyth,
 // "Permutation P-values Should Never Be Zero", 2010).
@@ -45,29 +45,41 @@ func (s sample) randomized() float64 {
 
 // atLeast is the chance of k or more heads in n throws of a fair coin.
 func atLeast(n, k int) float64 {
-	sum := 0.0
+	coin, sum := toss(n, 0.5), 0.0
 	for i := k; i <= n; i++ {
-		sum += binomial(n, i, 0.5)
+		sum += coin.exactly(n, i)
 	}
 	return min(sum, 1)
 }
 
-// binomial is the chance of exactly k in n at p, by logarithms.
-func binomial(n, k int, p float64) float64 {
-	switch {
-	case p <= 0:
-		return truth(k == 0)
-	case p >= 1:
-		return truth(k == n)
-	}
-	return math.Exp(choose(n, k) + float64(k)*math.Log(p) + float64(n-k)*math.Log1p(-p))
+// tosses are the chances of up to so many independent throws.
+type tosses struct {
+	logFactorial []float64
+	heads, tails float64 // logarithms of the chances of either
 }
 
-func choose(n, k int) float64 {
-	all, _ := math.Lgamma(float64(n + 1))
-	in, _ := math.Lgamma(float64(k + 1))
-	out, _ := math.Lgamma(float64(n - k + 1))
-	return all - in - out
+// toss prepares up to n throws that fall heads with the chance p.
+func toss(n int, p float64) tosses {
+	t := tosses{make([]float64, n+1), math.Log(p), math.Log1p(-p)}
+	for i := 2; i <= n; i++ {
+		t.logFactorial[i] = t.logFactorial[i-1] + math.Log(float64(i))
+	}
+	return t
+}
+
+// with is the same for another chance.
+func (t tosses) with(p float64) tosses { return tosses{t.logFactorial, math.Log(p), math.Log1p(-p)} }
+
+// exactly is the chance of k heads in n throws.
+func (t tosses) exactly(n, k int) float64 {
+	log := t.logFactorial[n] - t.logFactorial[k] - t.logFactorial[n-k]
+	if k > 0 { // 0 times the logarithm of 0 is 0 here
+		log += float64(k) * t.heads
+	}
+	if k < n {
+		log += float64(n-k) * t.tails
+	}
+	return math.Exp(log)
 }
 
 func truth(holds bool) float64 {
