@@ -93,7 +93,7 @@ func (w world) run(t *testing.T, rounds int, loss float64) (called, stated float
 	return called, stated
 }
 
-var simulations = flag.Int("simulations", 120, "suites that TestSimulation draws of each kind; from 1000 on its bounds have no slack")
+var simulations = flag.Int("simulations", 40, "suites that TestSimulation draws of each kind; from 1000 on its bounds have no slack")
 
 // slack is what a rate may be off for having been measured in few rounds.
 func slack(rate float64, rounds int) float64 {
