@@ -3,13 +3,14 @@ package verdict
 import "math"
 
 // noise is how much pairs differ without a regression: of passes and failures the share of cases that flip either way, of scores the second
-// moment of the differences. Twice the gains stand for the flips, because losses may be the regression; and one more pair that differs by 1
-// stands for what so few pairs have not shown yet.
+// moment of the differences. Twice the rarer sign stands for the flips, because the rest may be the regression, and its square root more for
+// what chance alone takes from the rarer one; one more pair that differs by 1 stands for what so few pairs have not shown yet.
 func (s sample) noise() float64 {
 	n := float64(len(s))
 	if s.binary() {
 		better, worse := s.signs()
-		return min(float64(2*min(better, worse)+1)/n, 1)
+		flips := float64(2 * min(better, worse))
+		return min((flips+math.Sqrt(flips)+1)/n, 1)
 	}
 	return s.spread() + 1/n
 }

@@ -93,11 +93,11 @@ func (w world) run(t *testing.T, rounds int, loss float64) (called, stated float
 	return called, stated
 }
 
-var simulations = flag.Int("simulations", 40, "suites that TestSimulation draws of each kind; from 1000 on its bounds have no slack")
+var simulations = flag.Int("simulations", 20, "suites that TestSimulation draws of each kind; from 4000 on its bounds have no slack")
 
 // slack is what a rate may be off for having been measured in few rounds.
 func slack(rate float64, rounds int) float64 {
-	if rounds >= 1000 {
+	if rounds >= 4000 {
 		return 0
 	}
 	return 3 * math.Sqrt(rate*(1-rate)/float64(rounds))
