@@ -1,204 +1,214 @@
-// Package score measures retrieval: it compares ranked runs with relevance judgements the way trec_eval does.
+// Package score judges outputs without a model: it checks assertions of the kinds that promptfoo defines, and measures rankings as
+// trec_eval does.
 package score
 
 import (
-	"cmp"
-	"fmt"
+	"context"
+	"encoding/json"
 	"math"
-	"slices"
+	"strings"
+
+	"github.com/tenuto-dev/tenuto/schemas"
 )
 
-// Ranked is one document that a run returned for a query.
-type Ranked struct {
-	Document string
-	Score    float64
+// maxText bounds an output, and each text that it is compared with, in bytes.
+const maxText = 4 << 20
+
+// Assertion is one check of a suite. Its JSON names are the YAML keys of promptfoo, whose templates were rendered before
+// (https://www.promptfoo.dev/docs/configuration/expected-outputs).
+type Assertion struct {
+	Type      string      `json:"type"`                // with "not-" before it, the opposite
+	Value     any         `json:"value,omitempty"`     // what JSON can say; its shape is the type's
+	Threshold *float64    `json:"threshold,omitempty"` // its meaning and default are the type's
+	Weight    *float64    `json:"weight,omitempty"`    // nil is 1
+	Metric    string      `json:"metric,omitempty"`
+	Transform string      `json:"transform,omitempty"` // a script that makes of the output what is judged
+	Assert    []Assertion `json:"assert,omitempty"`    // of an assert-set
 }
 
-// Qrels are relevance judgements: query, document, grade. A document is relevant from grade 1.
-type Qrels map[string]map[string]int
-
-// Run is what a system returned: for each query its documents, in any order.
-type Run map[string][]Ranked
-
-// Measures are the effectiveness of one ranking, or the mean of several. All are in [0, 1].
-type Measures struct {
-	AP        float64         `json:"map"`        // average precision; in a mean, MAP
-	RR        float64         `json:"recip_rank"` // 1 / rank of the first relevant document
-	NDCG      float64         `json:"ndcg"`       // over the whole ranking
-	NDCGAt    map[int]float64 `json:"ndcg_cut"`   // by cut-off
-	Recall    map[int]float64 `json:"recall"`     // by cut-off
-	Precision map[int]float64 `json:"p"`          // by cut-off; always divided by the cut-off, however few were returned
+// Output is what is judged, and what is known of how it came about.
+type Output struct {
+	Value     any            // a string, or what JSON can say; nil if there was none
+	Vars      map[string]any // of the case
+	Prompt    string         // as it was sent
+	Metadata  map[string]any // whatever the provider said besides
+	LatencyMS *float64       // nil if it was not measured, as for a stored answer
+	CostUSD   *float64       // nil if it is not known
+	LogProbs  []float64      // natural logarithms, one a token
+	Refused   bool           // the provider says that it refused
+	Vector    []float64      // the output's embedding
+	Targets   [][]float64    // embeddings of the assertion's values, in their order
+	Retrieved []string       // ids of documents, best first
 }
 
-// Report holds the measures of a run.
-type Report struct {
-	Mean      Measures            `json:"mean"` // over the queries evaluated
-	Queries   map[string]Measures `json:"queries"`
-	Returned  int                 `json:"num_ret"`
-	Relevant  int                 `json:"num_rel"`
-	Retrieved int                 `json:"num_rel_ret"` // relevant documents that were returned
+// Interpreter runs a script of a suite. Source sees output and context, the object of promptfoo's scripts. Fault says what the script did
+// wrong, in words for its author; an error is ours.
+type Interpreter interface {
+	Run(ctx context.Context, source string, output any, context map[string]any) (value any, fault string, err error)
 }
 
-// Cutoffs are the ranks at which trec_eval cuts by default, and 1.
-func Cutoffs() []int { return []int{1, 5, 10, 15, 20, 30, 100, 200, 500, 1000} }
+// Scorer scores. The zero Scorer is ready; it refuses assertions that need what it lacks.
+type Scorer struct {
+	Script Interpreter // for javascript assertions and transforms
+}
 
-// Evaluate scores run as trec_eval does (https://github.com/usnistgov/trec_eval, version 9): documents are ranked by score
-// descending, ties by document id descending; whatever rank a run file states is ignored; unjudged documents count as not relevant.
-// The gain of nDCG is the grade itself and the discount log2(rank+1) (Järvelin and Kekäläinen, TOIS 2002). Only queries that are both
-// judged and in the run are evaluated and averaged; [EvaluateComplete] counts the others too.
-func Evaluate(qrels Qrels, run Run) Report {
-	report := Report{Queries: map[string]Measures{}}
-	for query, ranking := range run {
-		if grades, judged := qrels[query]; judged {
-			report.add(query, ranking, grades)
+// Score judges output by one assertion. An assertion that does not hold is a result; errors are for assertions and outputs that cannot be
+// judged: invalid (the assertion is malformed, of a type that is not scored here, or needs what the output lacks).
+func (s Scorer) Score(ctx context.Context, a Assertion, output Output) (schemas.AssertionResult, error) {
+	result, err := s.judge(ctx, a, output)
+	if err != nil {
+		return schemas.AssertionResult{}, err
+	}
+	result.Type, result.Metric, result.Weight = a.Type, a.Metric, 1
+	if a.Weight != nil {
+		result.Weight = *a.Weight
+	}
+	if !finite(result.Score) || !finite(result.Weight) || result.Weight < 0 {
+		return schemas.AssertionResult{}, fault(a, "has the score %v and the weight %v; both must be finite, and the weight not negative", result.Score, result.Weight)
+	}
+	return result, nil
+}
+
+func (s Scorer) judge(ctx context.Context, a Assertion, output Output) (schemas.AssertionResult, error) {
+	if a.Type == "assert-set" {
+		return s.set(ctx, a, output)
+	}
+	base, inverse := strings.CutPrefix(a.Type, "not-")
+	c := check{assertion: a, base: base, inverse: inverse, output: output}
+	if a.Transform != "" {
+		value, reason, err := s.run(ctx, a, a.Transform, output)
+		if err != nil || reason != "" {
+			return schemas.AssertionResult{Reason: reason}, err
 		}
+		c.output.Value, c.transformed = value, true
 	}
-	report.Mean = mean(report.Queries)
-	return report
-}
-
-// EvaluateComplete is [Evaluate] over all judged queries: one that the run lacks scores zero (trec_eval -c). It is the one to compare
-// systems by, because a run cannot gain by leaving hard queries out.
-func EvaluateComplete(qrels Qrels, run Run) Report {
-	report := Report{Queries: map[string]Measures{}}
-	for query, grades := range qrels {
-		report.add(query, run[query], grades)
+	c.text = Text(c.output.Value)
+	if len(c.text) > maxText {
+		return schemas.AssertionResult{}, fault(a, "is for outputs of at most %d bytes, and this one has %d", maxText, len(c.text))
 	}
-	report.Mean = mean(report.Queries)
-	return report
-}
-
-func (r *Report) add(query string, ranking []Ranked, grades map[string]int) {
-	gains := rank(ranking, grades)
-	r.Queries[query] = measure(gains, grades)
-	r.Returned += len(gains)
-	r.Relevant += relevant(grades)
-	r.Retrieved += hits(gains)
-}
-
-// String shows the figures that people compare first.
-func (r *Report) String() string {
-	return fmt.Sprintf("queries %d  nDCG@10 %.4f  recall@100 %.4f  MAP %.4f  MRR %.4f",
-		len(r.Queries), r.Mean.NDCGAt[10], r.Mean.Recall[100], r.Mean.AP, r.Mean.RR)
-}
-
-// order sorts by score, then document id, both descending.
-func order(ranking []Ranked) []Ranked {
-	ordered := slices.Clone(ranking)
-	slices.SortStableFunc(ordered, func(a, b Ranked) int {
-		return cmp.Or(cmp.Compare(b.Score, a.Score), cmp.Compare(b.Document, a.Document))
-	})
-	return ordered
-}
-
-// rank orders a ranking and returns the grade at each rank. Of a document returned twice the better place counts.
-func rank(ranking []Ranked, grades map[string]int) []int {
-	seen := make(map[string]bool, len(ranking))
-	gains := make([]int, 0, len(ranking))
-	for _, hit := range order(ranking) {
-		if seen[hit.Document] {
-			continue
-		}
-		seen[hit.Document] = true
-		gains = append(gains, max(grades[hit.Document], 0))
+	if base == "javascript" {
+		return s.javascript(ctx, c)
 	}
-	return gains
+	return c.judge()
 }
 
-// measure computes all measures of one ranking, given as the grade at each rank.
-func measure(gains []int, grades map[string]int) Measures {
-	total := relevant(grades)
-	ideal := idealGains(grades)
-	m := Measures{
-		AP:        averagePrecision(gains, total),
-		RR:        reciprocalRank(gains),
-		NDCG:      ratio(dcg(gains), dcg(ideal)),
-		NDCGAt:    map[int]float64{},
-		Recall:    map[int]float64{},
-		Precision: map[int]float64{},
+// judge is the list of what is scored here.
+func (c check) judge() (schemas.AssertionResult, error) {
+	base, k, _ := strings.Cut(c.base, "@")
+	switch base {
+	case "equals":
+		return c.equals()
+	case "contains", "icontains", "starts-with", "ends-with":
+		return c.phrase()
+	case "contains-any", "icontains-any", "contains-all", "icontains-all":
+		return c.phrases()
+	case "regex":
+		return c.regex()
+	case "is-json", "contains-json":
+		return c.json()
+	case "is-xml", "contains-xml":
+		return c.xml()
+	case "is-html", "contains-html":
+		return c.html()
+	case "is-refusal":
+		return c.refusal()
+	case "word-count":
+		return c.wordCount()
+	case "levenshtein":
+		return c.levenshtein()
+	case "rouge-n", "rouge-l", "rouge-s":
+		return c.rouge()
+	case "bleu", "gleu":
+		return c.bleu()
+	case "similar", "similar:cosine", "similar:dot", "similar:euclidean":
+		return c.similar()
+	case "perplexity", "perplexity-score":
+		return c.perplexity()
+	case "cost", "latency":
+		return c.limit()
+	case "json-diff", "numeric-diff", "token-f1", "word-error-rate":
+		return c.difference()
+	case "ndcg", "recall", "precision", "mrr", "map":
+		return c.ranking(base, k)
 	}
-	for _, k := range Cutoffs() {
-		top := gains[:min(k, len(gains))]
-		m.NDCGAt[k] = ratio(dcg(top), dcg(ideal[:min(k, len(ideal))]))
-		m.Recall[k] = ratio(float64(hits(top)), float64(total))
-		m.Precision[k] = float64(hits(top)) / float64(k)
-	}
-	return m
+	return schemas.AssertionResult{}, fault(c.assertion, "is not a type that is scored without a model here; take one of the types that the documentation lists")
 }
 
-func averagePrecision(gains []int, total int) float64 {
-	sum, found := 0.0, 0
-	for i, gain := range gains {
-		if gain > 0 {
-			found++
-			sum += float64(found) / float64(i+1)
-		}
+// Text is what assertions on text read of an output: a string as it is, nothing of nothing, and compact JSON of all else.
+func Text(value any) string {
+	switch v := value.(type) {
+	case nil:
+		return ""
+	case string:
+		return v
 	}
-	return ratio(sum, float64(total))
+	var out strings.Builder
+	encoder := json.NewEncoder(&out)
+	encoder.SetEscapeHTML(false)
+	if err := encoder.Encode(value); err != nil {
+		return ""
+	}
+	return strings.TrimSuffix(out.String(), "\n")
 }
 
-func reciprocalRank(gains []int) float64 {
-	first := slices.IndexFunc(gains, func(gain int) bool { return gain > 0 })
-	if first < 0 {
-		return 0
-	}
-	return 1 / float64(first+1)
+// check is one assertion on its way.
+type check struct {
+	assertion   Assertion
+	base        string // the type without "not-"
+	inverse     bool
+	transformed bool // the output is a script's, and no longer the provider's
+	output      Output
+	text        string
 }
 
-func dcg(gains []int) float64 {
-	sum := 0.0
-	for i, gain := range gains {
-		sum += float64(gain) / math.Log2(float64(i+2))
+const passed = "Assertion passed"
+
+// holds makes a result of a condition: score 1 or 0, turned round by "not-". The reason is for the case that it fails.
+func (c check) holds(condition bool, reason string) (schemas.AssertionResult, error) {
+	if condition != c.inverse {
+		return schemas.AssertionResult{Pass: true, Score: 1, Reason: passed}, nil
 	}
-	return sum
+	return schemas.AssertionResult{Reason: reason}, nil
 }
 
-// idealGains are the relevant grades, best first.
-func idealGains(grades map[string]int) []int {
-	var ideal []int
-	for _, grade := range grades {
-		if grade > 0 {
-			ideal = append(ideal, grade)
-		}
+// atLeast makes a result of a score in [0, 1] and the assertion's threshold.
+func (c check) atLeast(name string, score, otherwise float64) (schemas.AssertionResult, error) {
+	threshold := c.threshold(otherwise)
+	result := schemas.AssertionResult{Pass: score >= threshold != c.inverse, Score: score, Reason: passed}
+	word := "less"
+	if c.inverse {
+		result.Score, word = 1-score, "greater"
 	}
-	slices.SortFunc(ideal, func(a, b int) int { return b - a })
-	return ideal
+	if !result.Pass {
+		result.Reason = name + " score " + decimal(score, 4) + " is " + word + " than threshold " + plain(threshold)
+	}
+	return result, nil
 }
 
-func relevant(grades map[string]int) int { return len(idealGains(grades)) }
-
-func hits(gains []int) int {
-	n := 0
-	for _, gain := range gains {
-		if gain > 0 {
-			n++
-		}
+func (c check) threshold(otherwise float64) float64 {
+	if c.assertion.Threshold == nil {
+		return otherwise
 	}
-	return n
+	return *c.assertion.Threshold
 }
 
-// ratio is a/b, and 0 where there is nothing to find.
-func ratio(a, b float64) float64 {
-	if b == 0 {
-		return 0
+// not is the word that reasons of "not-" assertions have more.
+func (c check) not() string {
+	if c.inverse {
+		return "not "
 	}
-	return a / b
+	return ""
 }
 
-// mean averages over queries in the order of their ids, so that the sum is the same every time.
-func mean(queries map[string]Measures) Measures {
-	m := Measures{NDCGAt: map[int]float64{}, Recall: map[int]float64{}, Precision: map[int]float64{}}
-	n := float64(len(queries))
-	for _, id := range sortedKeys(queries) {
-		q := queries[id]
-		m.AP += q.AP / n
-		m.RR += q.RR / n
-		m.NDCG += q.NDCG / n
-		for _, k := range Cutoffs() {
-			m.NDCGAt[k] += q.NDCGAt[k] / n
-			m.Recall[k] += q.Recall[k] / n
-			m.Precision[k] += q.Precision[k] / n
-		}
-	}
-	return m
+func (c check) fault(format string, args ...any) (schemas.AssertionResult, error) {
+	return schemas.AssertionResult{}, fault(c.assertion, format, args...)
 }
+
+// fault is the error of an assertion that cannot be judged.
+func fault(a Assertion, format string, args ...any) error {
+	e := schemas.Errorf(schemas.Invalid, format, args...)
+	e.Message = "the assertion " + quote(a.Type) + " " + e.Message
+	return e
+}
+
+func finite(v float64) bool { return !math.IsNaN(v) && !math.IsInf(v, 0) }
