@@ -73,9 +73,10 @@ func TestDamagedCredentialsAreNotReplaced(t *testing.T) {
 func TestEnvironmentHasOnlyRunningParts(t *testing.T) {
 	t.Parallel()
 	c := credentials{URL: "u", APIKey: "k", TemporalAddress: "t", WeaviateURL: "w", WeaviateGRPC: "g", WeaviateAPIKey: "wk",
-		S3Endpoint: "e", S3Bucket: "b", S3AccessKey: "a", S3SecretKey: "s"}
+		S3Endpoint: "e", S3Bucket: "b", S3AccessKey: "a", S3SecretKey: "s", WebhookSecret: "ws"}
 	tests := map[string]map[string]string{
-		"gateway":  {"TENUTO_URL": "u", "TENUTO_API_KEY": "k"},
+		"gateway":  {"TENUTO_URL": "u", "TENUTO_API_KEY": "k", "TENUTO_WEBHOOK_SECRET": "ws"},
+		"worker":   {"TENUTO_WEBHOOK_SECRET": "ws"},
 		"temporal": {"TEMPORAL_ADDRESS": "t", "TEMPORAL_NAMESPACE": "default"},
 		"weaviate": {"WEAVIATE_URL": "w", "WEAVIATE_GRPC": "g", "WEAVIATE_API_KEY": "wk"},
 		"s3": {"S3_ENDPOINT": "e", "S3_BUCKET": "b", "S3_REGION": s3Region, "S3_ACCESS_KEY": "a",
