@@ -158,12 +158,12 @@ func host(s *gatewaytest.Server, dir string) error {
 	repositories := &memforge.Driver{}
 	repositories.Push(forge.Repository{Owner: "octo", Name: "bots"}, files, "main")
 	work := &release.Activities{Store: s.Store, Registry: registry.New(s.Store, time.Now), Source: forge.New(repositories)}
-	s.Work.Release = func(ctx context.Context, in schemas.ReleaseRequest) (schemas.ReleaseOutcome, error) {
+	s.Work.Host(func(ctx context.Context, in schemas.ReleaseRequest) (schemas.ReleaseOutcome, error) {
 		resolved, err := work.Resolve(ctx, in)
 		if err != nil {
 			return schemas.ReleaseOutcome{}, temporal.NewNonRetryableApplicationError(schemas.SafeMessage(err), string(schemas.CodeOf(err)), nil)
 		}
 		return work.Compile(ctx, resolved)
-	}
+	})
 	return nil
 }

@@ -288,13 +288,13 @@ func TestNamesAreNoPaths(t *testing.T) {
 // hosting has the server's platform read repositories in memory.
 func hosting(s *gatewaytest.Server, host *memforge.Driver) {
 	work := &release.Activities{Store: s.Store, Registry: registry.New(s.Store, time.Now), Source: forge.New(host)}
-	s.Work.Release = func(ctx context.Context, in schemas.ReleaseRequest) (schemas.ReleaseOutcome, error) {
+	s.Work.Host(func(ctx context.Context, in schemas.ReleaseRequest) (schemas.ReleaseOutcome, error) {
 		resolved, err := work.Resolve(ctx, in)
 		if err != nil {
 			return schemas.ReleaseOutcome{}, temporal.NewNonRetryableApplicationError(schemas.SafeMessage(err), string(schemas.CodeOf(err)), nil)
 		}
 		return work.Compile(ctx, resolved)
-	}
+	})
 }
 
 func TestReleasesOfARepository(t *testing.T) {

@@ -21,15 +21,30 @@ type Work struct {
 	Store    *blob.Store
 	Temporal *Temporal     // where a lane starts the rest of a run
 	Gate     chan struct{} // when not nil, ingestions and runs wait until it is closed
-	// Release makes releases of a repository's folder, as the workflow does; nil where there are no repositories.
-	Release func(context.Context, schemas.ReleaseRequest) (schemas.ReleaseOutcome, error)
 
 	mu      sync.Mutex
+	release Releases
 	broken  map[string]schemas.Code    // by step
 	told    []string                   // URLs of callbacks
 	made    map[string]int             // how often a step was carried out
 	ledgers map[string]*ledger         // by workflow id
 	indexed map[string]map[string]text // by tenant/collection, by document
+}
+
+// Releases makes releases of a repository's folder, as the workflow does.
+type Releases func(context.Context, schemas.ReleaseRequest) (schemas.ReleaseOutcome, error)
+
+// Host has releases made; without it there are no repositories.
+func (w *Work) Host(releases Releases) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.release = releases
+}
+
+func (w *Work) hosted() Releases {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.release
 }
 
 type text struct{ sum, content string }
@@ -41,10 +56,11 @@ func (w *Work) Handlers() map[string]Handler {
 		schemas.Drop.Name():   typed(w.drop),
 
 		schemas.MakeRelease.Name(): typed(func(ctx context.Context, in schemas.ReleaseRequest) (schemas.ReleaseOutcome, error) {
-			if w.Release == nil {
+			release := w.hosted()
+			if release == nil {
 				return schemas.ReleaseOutcome{}, temporal.NewNonRetryableApplicationError("there are no repositories", string(schemas.NotFound), nil)
 			}
-			return w.Release(ctx, in)
+			return release(ctx, in)
 		}),
 		schemas.Reconcile.Name(): typed(w.reconcile),
 
