@@ -91,7 +91,7 @@ func Run(ctx context.Context, args []string, getenv func(string) string, stdin i
 		fmt.Fprintf(stderr, "tenuto: %v; \"tenuto --help\" lists the commands and \"tenuto COMMAND --help\" their flags\n", err)
 		return exitUsage
 	}
-	s := &session{ctx: ctx, getenv: getenv, stdin: stdin, stdout: stdout, stderr: stderr, json: commands.JSON}
+	s := &session{ctx: ctx, getenv: getenv, stdin: stdin, stdout: harmless(stdout), stderr: stderr, json: commands.JSON}
 	return s.status(command.Run(s))
 }
 
