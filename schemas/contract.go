@@ -110,6 +110,24 @@ var DropCollection = Activity[DropRequest, DropReport]{"collection.drop"}
 // ReconcilePage compares a page of closed runs with their records, and fills in records that are missing.
 var ReconcilePage = Activity[ReconcilePageRequest, ReconcilePageOutcome]{"reconcile.page"}
 
+// The durable calls of an evaluation. Each is safe to repeat: what is paid for is recorded under the identity of its cell, and who carries out a
+// column's cells has its turn.
+var (
+	PlanEval   = Activity[EvalRequest, EvalPlan]{"eval.plan"}
+	OpenColumn = Activity[ColumnRequest, ColumnWork]{"eval.open"}
+	AwaitTurn  = Activity[TurnRequest, EvalState]{"eval.await"}
+	RunCells   = Activity[CellsRequest, CellsOutcome]{"eval.cells"}
+	Compare    = Activity[CompareRequest, CellsOutcome]{"eval.compare"}
+	JudgeEval  = Activity[JudgeRequest, EvalJudgement]{"eval.judge"}
+	AlertEval  = Activity[EvalAlert, EvalAlerted]{"eval.alert"}
+)
+
+// EvalDecide answers a run that is paused.
+var EvalDecide = Update[EvalDecision, EvalProgress]{"eval.decide"}
+
+// EvalShow answers how far a run is.
+var EvalShow = Query[EvalProgress]{"eval.progress"}
+
 // The workflows.
 var (
 	Ingest      = Workflow[IngestRequest, IngestReport]{"Ingest"}
@@ -125,6 +143,8 @@ var (
 	Pin         = Workflow[PinRequest, PinOutcome]{"Pin"}
 	Fetch       = Workflow[FetchRequest, Fetched]{"Fetch"}
 	Callback    = Workflow[CallbackRequest, Delivery]{"Callback"}
+	Evaluate    = Workflow[EvalRequest, EvalSummary]{"Evaluate"}
+	EvalTurn    = Workflow[TurnRequest, EvalState]{"EvalTurn"}
 )
 
 // IngestProgress answers how far an ingestion is.

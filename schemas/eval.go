@@ -38,6 +38,14 @@ type EvalPolicy struct {
 	Required     []string       `json:"required,omitempty"`      // cases of which every sample must pass
 	Thresholds   []TagThreshold `json:"thresholds,omitempty"`    // held whatever the baseline does
 	NoRegression *Regression    `json:"no_regression,omitempty"` // needs a baseline
+	Quarantine   []Quarantine   `json:"quarantine,omitempty"`    // cases that count for nothing until a day
+}
+
+// Quarantine takes a flaky case out of the verdict for a while. From the day on it counts again by itself, so none is forgotten.
+type Quarantine struct {
+	Case   string `json:"case"`             // id
+	Until  string `json:"until"`            // the day on which it counts again, YYYY-MM-DD in UTC
+	Reason string `json:"reason,omitempty"` // for people
 }
 
 // TagThreshold is an absolute bound over the cases with a tag. An errored cell stays in the denominator, as failed and with a score of 0.

@@ -6,4 +6,5 @@ const (
 	QueueInteractive = "tenuto.interactive" // chains, and what answers a waiting caller
 	QueueIngest      = "tenuto.ingest"      // ingestion workflows, parsing, publishing
 	QueueEmbed       = "tenuto.embed"       // embedding calls of ingestion
+	QueueEval        = "tenuto.eval"        // evaluations: workflows, plans, verdicts, and their calls, which wait for the provider's limits
 )
