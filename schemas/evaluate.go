@@ -82,7 +82,8 @@ type EvalPlan struct {
 	Comparisons int          `json:"comparisons,omitempty"` // cases whose outputs are judged side by side
 	Budget      EvalBudget   `json:"budget,omitzero"`
 	Width       int          `json:"width,omitempty"` // most cells at once; 0 leaves it to the providers' limits
-	Known       bool         `json:"known,omitempty"` // a run with the same plan ended with every cell resolved: nothing is left to do
+	Known       bool         `json:"known,omitempty"` // a run with the same plan ended with every cell scored: nothing is left to do
+	Warnings    []string     `json:"warnings,omitempty"`
 }
 
 // ColumnRequest asks what is left to do of a column. Whoever asks holds the column's turn.
@@ -103,9 +104,10 @@ type EvalRun struct {
 
 // ColumnWork is what is left to do of a column.
 type ColumnWork struct {
-	Known   int   `json:"known"`           // cells whose result is there
-	Batches []int `json:"batches"`         // how many cells each batch of the work has
-	Fresh   bool  `json:"fresh,omitempty"` // nothing of them can have been begun before
+	Known   int    `json:"known"`           // cells whose result is there
+	Batches int    `json:"batches"`         // objects of cells, see EvalBatchKey
+	Prefix  string `json:"prefix"`          // below which they are
+	Fresh   bool   `json:"fresh,omitempty"` // nothing of them can have been begun before
 }
 
 // CellsRequest asks to carry out one batch of cells: calls that are not known, and the assertions over them.
@@ -114,7 +116,8 @@ type CellsRequest struct {
 	Column int     `json:"column"`
 	Round  int     `json:"round,omitempty"`
 	Batch  int     `json:"batch"`
-	Try    int     `json:"try,omitempty"` // from 0; what failed for a while is tried again
+	Prefix string  `json:"prefix"`        // below which the batch is
+	Try    int     `json:"try,omitempty"` // from 0; what failed in a way that may pass is tried again
 	Last   bool    `json:"last,omitempty"`
 	Fresh  bool    `json:"fresh,omitempty"`
 }
@@ -181,6 +184,7 @@ type EvalSummary struct {
 	Baseline  string      `json:"baseline,omitempty"` // as asked for
 	Stopped   bool        `json:"stopped,omitempty"`
 	PlannedMS int64       `json:"planned_ms,omitempty"`
+	Warnings  []string    `json:"warnings,omitempty"` // of the plan
 }
 
 // EvalResult is everything that is known of a run that ended: what reports are made of.

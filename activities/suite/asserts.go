@@ -26,6 +26,17 @@ func asksModel(kind string) bool {
 	return slices.Contains(modelGraded, strings.TrimPrefix(kind, "not-"))
 }
 
+// AsksModel reports whether an assertion of this type asks a model, or one of embeddings.
+func AsksModel(kind string) bool { return asksModel(kind) }
+
+// Embeds reports whether an assertion of this type compares by embeddings.
+func Embeds(kind string) bool { return strings.HasPrefix(strings.TrimPrefix(kind, "not-"), "similar") }
+
+// Compares reports whether an assertion of this type is judged over all outputs of a case.
+func Compares(kind string) bool {
+	return slices.Contains([]string{"select-best", "max-score", "battle"}, strings.TrimPrefix(kind, "not-"))
+}
+
 // refusedAssertions are promptfoo's checks that are not made, with the reason.
 var refusedAssertions = map[string]string{
 	"python":                        "Python code is not run: write the check as a javascript assertion in the suite, or call a webhook",

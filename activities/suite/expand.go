@@ -22,6 +22,8 @@ type Expansion struct {
 	Repeat   int               // samples of each case; 0 is the suite's
 	Pins     map[string]string // what a provider or grader, by its spelling, stands for now: a release's hash, that of a model's settings
 	Grader   string            // of assertions that name none, as a provider is spelt
+	Embedder string            // of those that compare by embeddings and name none, likewise
+	Prompts  map[string]string // hash of what graders are asked, by the type of an assertion
 }
 
 // pair is a provider with one of the prompts that it is asked; -1 for one that has its own.
@@ -274,11 +276,22 @@ func (x *expander) identify(cell *schemas.EvalCell, vars nunjucks.Object) {
 	})
 }
 
-// graders are the models that assertions ask, with what they stand for.
+// grader is who is asked about an assertion, as a provider is spelt.
+func (e Expansion) grader(a schemas.Assertion) string {
+	if Embeds(a.Type) {
+		return cmp.Or(a.Provider, e.Embedder)
+	}
+	return cmp.Or(a.Provider, e.Grader)
+}
+
+// graders are the models that assertions ask, with what they stand for and what they are asked.
 func (x *expander) graders(list []schemas.Assertion, into map[string]any) map[string]any {
 	for _, a := range list {
-		if grader := cmp.Or(a.Provider, x.Grader); asksModel(a.Type) {
+		if asksModel(a.Type) {
+			grader := x.grader(a)
 			into[grader] = x.Pins[grader]
+			kind := strings.TrimPrefix(a.Type, "not-")
+			into["asked for "+kind] = x.Prompts[kind]
 		}
 		x.graders(a.Assert, into)
 	}

@@ -3,10 +3,12 @@ package suite
 import (
 	"encoding/json"
 	"regexp"
+	"strings"
 	"time"
 
 	"github.com/tenuto-dev/tenuto/activities/internal/nunjucks"
 	"github.com/tenuto-dev/tenuto/activities/suite/internal/tree"
+	"github.com/tenuto-dev/tenuto/schemas"
 )
 
 var (
@@ -92,7 +94,23 @@ func (l *loader) policy(v *tree.Value) {
 			l.at(v, "what is compared is pass_rate or score, not `%s`", clip(v.Text))
 		}
 	}
+	quarantine := func(v *tree.Value) {
+		var until string
+		day := func(v *tree.Value) {
+			if l.text(&until)(v); !isDay(until) {
+				l.at(v, "`%s` is no day: write the day on which the case counts again, such as 2027-01-31", clip(until))
+			}
+		}
+		if l.object(v, "a quarantine", keys{"case": l.text(&text), "until": day, "reason": l.text(&text)}) && (v.Get("case") == nil || v.Get("until") == nil) {
+			l.at(v, "a quarantine says which case, by its id, and until when: write {case: greets, until: 2027-01-31}")
+		}
+	}
 	ok := l.object(v, "policy", keys{
+		"quarantine": func(v *tree.Value) {
+			for _, item := range listOf(v) {
+				quarantine(item)
+			}
+		},
 		"required": l.texts(&list),
 		"thresholds": func(v *tree.Value) {
 			for _, item := range listOf(v) {
@@ -113,4 +131,33 @@ func (l *loader) policy(v *tree.Value) {
 		}
 	}
 	l.suite.Policy = json.RawMessage(jsonText(object))
+}
+
+func isDay(text string) bool {
+	_, err := time.Parse(time.DateOnly, text)
+	return err == nil
+}
+
+var repositoryPattern = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9-]*/[A-Za-z0-9._-]+$`)
+
+// notify reads who is told of a regression: a repository on the code host, where an issue is kept, and a URL.
+func (l *loader) notify(v *tree.Value) {
+	n := &schemas.EvalNotify{}
+	l.suite.Notify = n
+	ok := l.object(v, "notify", keys{
+		"github": func(v *tree.Value) {
+			if l.text(&n.Repository)(v); !repositoryPattern.MatchString(n.Repository) {
+				l.at(v, "`%s` is no repository: write OWNER/NAME", clip(n.Repository))
+			}
+		},
+		"labels": l.texts(&n.Labels),
+		"webhook": func(v *tree.Value) {
+			if l.text(&n.Webhook)(v); !strings.HasPrefix(n.Webhook, "https://") && !strings.HasPrefix(n.Webhook, "http://") {
+				l.at(v, "`%s` is no address that can be told: write https://…", clip(n.Webhook))
+			}
+		},
+	})
+	if ok && n.IsZero() {
+		l.at(v, "nobody is told: write github: OWNER/NAME, or webhook: https://…")
+	}
 }

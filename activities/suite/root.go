@@ -18,7 +18,7 @@ func (l *loader) root(v *tree.Value) {
 	ok := l.object(v, "a suite", keys{
 		"$schema": nil, "assertionTemplates": nil, "description": l.text(&s.Description), "tags": l.tags, "metadata": l.data(&s.Metadata), "env": l.env,
 		"prompts": l.prompts, "providers": l.providers, "targets": l.providers, "defaultTest": l.defaultTest, "tests": nil, "scenarios": nil,
-		"evaluateOptions": l.evaluateOptions, "schedule": l.schedule, "policy": l.policy, "budget": l.budget,
+		"evaluateOptions": l.evaluateOptions, "schedule": l.schedule, "policy": l.policy, "budget": l.budget, "baseline": l.text(&s.Baseline), "notify": l.notify,
 		"outputPath":         l.without("tenuto writes reports where its own flags say"),
 		"sharing":            l.without("reports are kept in the object store"),
 		"writeLatestResults": l.without("every run is kept"),

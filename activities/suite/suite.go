@@ -18,7 +18,7 @@
 //
 // The first three have prompts of their own: they are given a test's variables, and run it once whatever the suite's prompts are.
 //
-// Four things are ours. A test's metadata may hold id, by which policies and baselines know it, and tags; and a suite may hold
+// Some things are ours. A test's metadata may hold id, by which policies and baselines know it, and tags; and a suite may hold
 //
 //	schedule: {cron: "0 3 * * *", timezone: Europe/Berlin, jitter: 10m, catchup: 6h}   # or the cron text alone
 //	budget: {tokens: 2000000, usd: 5}                                                   # of one run; one of them is enough
@@ -59,6 +59,8 @@ type Suite struct {
 	Schedule    *Schedule
 	Policy      json.RawMessage // a policy of verdicts, see the keys of policy; nil where there is none
 	Budget      *Budget
+	Baseline    string // what runs are compared with where nobody says otherwise: a label or the hash of a release
+	Notify      *schemas.EvalNotify
 }
 
 // Prompt is one variant of what is asked.
