@@ -147,14 +147,14 @@ func compare(r schemas.Regression, candidate, baseline []schemas.CaseResult) (c 
 	}
 	c = schemas.Comparison{Measure: r.Measure, Cases: len(s), Unpaired: len(ours) + len(theirs) - 2*len(s), P: 1, Detectable: 1}
 	if len(s) == 0 {
-		c.More = needed(0, r.MinimumEffect, r.Alpha, r.Power)
+		c.More = needed(noise{}, r.MinimumEffect, r.Alpha, r.Power)
 		return c, nil, []string{"no case has a result on both sides; compare with a run of the same suite"}
 	}
 	c.Difference, c.P = s.mean(), s.p()
 	c.Low, c.High = s.interval(r.Alpha)
 	c.Better, c.Worse = s.signs()
-	noise := s.noise()
-	c.Detectable = detectable(len(s), noise, r.Alpha, r.Power)
+	noise := s.noise(r.Power)
+	c.Detectable = detectable(len(s), noise.of(len(s)), r.Alpha, r.Power)
 	if c.Detectable > r.MinimumEffect {
 		c.More = max(needed(noise, r.MinimumEffect, r.Alpha, r.Power)-len(s), 1)
 		scarce = append(scarce, fmt.Sprintf("%d cases show a loss of %.3f at the least, and %.3g must not be missed; about %d more cases would do", len(s), c.Detectable, r.MinimumEffect, c.More))
