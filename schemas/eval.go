@@ -86,10 +86,10 @@ const (
 // Verdict is the judgement of a run under a policy.
 type Verdict struct {
 	Ruling     Ruling      `json:"ruling"`
-	Reasons    []string    `json:"reasons"` // one sentence a rule that does not hold, worst first; at most [MaxVerdictReasons]
-	Counts     CellCounts  `json:"counts"`  // of the candidate
-	PassRate   float64     `json:"pass_rate"`
-	Score      float64     `json:"score"` // mean over all cells, errored and not run ones with 0
+	Reasons    []string    `json:"reasons"`   // one sentence a rule that does not hold, worst first; at most [MaxVerdictReasons]
+	Counts     CellCounts  `json:"counts"`    // of the candidate
+	PassRate   float64     `json:"pass_rate"` // every case counts the same, however many samples it has; errored and not run ones fail
+	Score      float64     `json:"score"`     // mean likewise, errored and not run samples with 0
 	Comparison *Comparison `json:"comparison,omitempty"`
 }
 

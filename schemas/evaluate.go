@@ -208,8 +208,9 @@ type CellRecord struct {
 	State      CellState         `json:"state"`
 	Pass       bool              `json:"pass"`
 	Score      float64           `json:"score"`
-	Reason     string            `json:"reason,omitempty"` // why it failed, or the provider's reason why it is errored
-	Code       Code              `json:"code,omitempty"`   // of an errored cell
+	Threshold  *float64          `json:"threshold,omitempty"` // that the score must reach; nil asks that all assertions hold
+	Reason     string            `json:"reason,omitempty"`    // why it failed, or the provider's reason why it is errored
+	Code       Code              `json:"code,omitempty"`      // of an errored cell
 	Input      string            `json:"input,omitempty"`
 	Vars       json.RawMessage   `json:"vars,omitempty"`
 	Answer     *CellAnswer       `json:"answer,omitempty"`     // nil where there was none

@@ -35,14 +35,22 @@ func (s sample) interval(tail float64) (low, high float64) {
 	return at(tail), at(1 - tail)
 }
 
-// resample draws means of as many pairs, with replacement, and sorts them.
+// resample draws means of as many pairs, with replacement, and sorts them. Of pairs that do not differ it is enough to know how many are drawn.
 func (s sample) resample() []float64 {
 	random := rand.New(rand.NewPCG(s.seed(), resamples)) //nolint:gosec // to be drawn again the same, not to be secret
+	changed := s.changed()
+	drawn := toss(len(s), float64(len(changed))/float64(len(s)))
+	counts := make([]float64, len(s)) // chances to draw so many or fewer that differ
+	for k, sum := 0, 0.0; k < len(s); k++ {
+		sum += drawn.exactly(len(s), k)
+		counts[k] = sum
+	}
 	means := make([]float64, resamples)
 	for i := range means {
 		sum := 0.0
-		for range s {
-			sum += s[random.IntN(len(s))]
+		n, _ := slices.BinarySearch(counts, random.Float64())
+		for range n {
+			sum += changed[random.IntN(len(changed))]
 		}
 		means[i] = sum / float64(len(s))
 	}

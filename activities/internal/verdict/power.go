@@ -2,17 +2,49 @@ package verdict
 
 import "math"
 
-// noise is how much pairs differ without a regression: of passes and failures the share of cases that flip either way, of scores the second
-// moment of the differences. Twice the rarer sign stands for the flips, because the rest may be the regression, and its square root more for
-// what chance alone takes from the rarer one; one more pair that differs by 1 stands for what so few pairs have not shown yet.
-func (s sample) noise() float64 {
-	n := float64(len(s))
-	if s.binary() {
-		better, worse := s.signs()
-		flips := float64(2 * min(better, worse))
-		return min((flips+math.Sqrt(flips)+1)/n, 1)
+// noise is how much pairs differ without a regression.
+type noise struct {
+	pairs  int     // that it was seen in
+	seen   float64 // share of cases that flip either way; of scores the second moment of the differences
+	unseen float64 // how much more it may be for so few pairs
+}
+
+// noise bounds the noise from above, with the chance confidence. Of passes and failures it is twice the rarer sign, because the rest may be
+// the regression, with the upper limit of its share (Clopper and Pearson, Biometrika 1934). To scores it adds what so many pairs may not have
+// shown yet: differences of 1, in a share of cases that leaves no trace in n with the chance 1-confidence.
+func (s sample) noise(confidence float64) noise {
+	n := len(s)
+	if !s.binary() {
+		return noise{n, s.spread(), upperLimit(n, 0, 1-confidence)}
 	}
-	return s.spread() + 1/n
+	better, worse := s.signs()
+	rarer := min(better, worse)
+	seen := 2 * float64(rarer) / float64(n)
+	return noise{n, seen, min(2*upperLimit(n, rarer, 1-confidence), 1) - seen}
+}
+
+// of is the bound that n pairs of the same kind would have: what is unseen shrinks as 1/n where nothing was seen, else as its root.
+func (v noise) of(n int) float64 {
+	ratio := float64(v.pairs) / float64(n)
+	if v.seen > 0 {
+		ratio = math.Sqrt(ratio)
+	}
+	return v.seen + v.unseen*ratio
+}
+
+// upperLimit is the largest chance of heads with which k or fewer in n throws still have the chance tail.
+func upperLimit(n, k int, tail float64) float64 {
+	coin := toss(n, 0.5)
+	low, high := float64(k)/float64(n), 1.0
+	for high-low > 1e-6 {
+		middle := (low + high) / 2
+		if coin.with(middle).atMost(n, k) > tail {
+			low = middle
+		} else {
+			high = middle
+		}
+	}
+	return high
 }
 
 // detectable is the minimum detectable effect: the smallest loss of the mean that n pairs with such noise reveal with the chance power at
@@ -33,8 +65,8 @@ func detectable(n int, noise, alpha, power float64) float64 {
 }
 
 // needed is the least number of pairs whose detectable effect is at most effect; at most maxPairs.
-func needed(noise, effect, alpha, power float64) int {
-	enough := func(n int) bool { return planning(n, noise, alpha)(effect) >= power }
+func needed(v noise, effect, alpha, power float64) int {
+	enough := func(n int) bool { return planning(n, v.of(n), alpha)(effect) >= power }
 	low, high := 0, 1
 	for high < maxPairs && !enough(high) {
 		low, high = high, high*2
@@ -51,7 +83,7 @@ func needed(noise, effect, alpha, power float64) int {
 
 const (
 	maxPairs = 1 << 20
-	exactTo  = 300 // pairs; with more the approximation is as good
+	exactTo  = 1000 // pairs; with more the approximation costs at most a few in a hundred, on the safe side
 )
 
 // planning is the power of the test as a function of the loss: the chance that it finds it.
@@ -60,23 +92,26 @@ func planning(n int, noise, alpha float64) func(effect float64) float64 {
 		return func(effect float64) float64 { return approximatePower(n, min(noise, 1-effect), effect, alpha) }
 	}
 	coin := toss(n, 0.5)
-	critical := make([]int, n+1)
-	for d := range critical {
-		critical[d] = coin.critical(d, alpha)
-	}
+	critical := coin.critical(n, alpha)
 	return func(effect float64) float64 { return exactPower(coin, critical, min(noise, 1-effect), effect) }
 }
 
-// critical is the least number of losses among d discordant pairs that the test calls a regression; d+1 if none is enough.
-func (t tosses) critical(d int, alpha float64) int {
-	tail := 0.0
-	for k := d; k >= 0; k-- {
-		tail += t.exactly(d, k)
-		if tail > alpha {
-			return k + 1
+// critical has, for each number of discordant pairs up to n, the least number of losses among them that the test calls a regression; one
+// more than there are if none is enough. From one number to the next it stays or grows by one.
+func (t tosses) critical(n int, alpha float64) []int {
+	least := make([]int, n+1)
+	k, tail := 1, 0.0 // the chance of k or more losses among d
+	for d := range least {
+		if d > 0 {
+			tail += t.exactly(d-1, k-1) / 2
 		}
+		if tail > alpha {
+			tail -= t.exactly(d, k)
+			k++
+		}
+		least[d] = k
 	}
-	return 0
+	return least
 }
 
 // exactPower sums over all numbers of discordant pairs and of losses among them (Duffy, "Asymptotic and exact power for the McNemar test",

@@ -22,11 +22,11 @@ const flips = 4999
 // "Permutation P-values Should Never Be Zero", 2010).
 func (s sample) randomized() float64 {
 	random := rand.New(rand.NewPCG(s.seed(), flips)) //nolint:gosec // to be drawn again the same, not to be secret
-	seen := s.mean() * float64(len(s))
+	seen, changed := s.mean()*float64(len(s)), s.changed()
 	as := 1
 	for range flips {
 		sum, bits := 0.0, uint64(0)
-		for i, d := range s {
+		for i, d := range changed {
 			if i%64 == 0 {
 				bits = random.Uint64()
 			}
@@ -80,6 +80,15 @@ func (t tosses) exactly(n, k int) float64 {
 		log += float64(n-k) * t.tails
 	}
 	return math.Exp(log)
+}
+
+// atMost is the chance of k heads or fewer in n throws.
+func (t tosses) atMost(n, k int) float64 {
+	sum := 0.0
+	for i := range k + 1 {
+		sum += t.exactly(n, i)
+	}
+	return min(sum, 1)
 }
 
 func truth(holds bool) float64 {

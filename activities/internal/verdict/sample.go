@@ -32,6 +32,11 @@ func (s sample) signs() (better, worse int) {
 	return better, worse
 }
 
+// changed are the differences that are not 0.
+func (s sample) changed() sample {
+	return slices.DeleteFunc(slices.Clone(s), func(d float64) bool { return d == 0 })
+}
+
 // binary reports whether each pair is a gain, a loss or nothing: pass and fail, one sample a case.
 func (s sample) binary() bool {
 	return !slices.ContainsFunc(s, func(d float64) bool { return d != 0 && d != 1 && d != -1 })

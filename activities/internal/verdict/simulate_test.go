@@ -77,7 +77,7 @@ func (w world) cells(random *rand.Rand, loss float64) (candidate, baseline []sch
 // run returns how often a regression is called, and the mean effect that the verdicts state as detectable.
 func (w world) run(t *testing.T, rounds int, loss float64) (called, stated float64) {
 	t.Helper()
-	random := rand.New(rand.NewPCG(uint64(w.cases), math.Float64bits(loss)))
+	random := rand.New(rand.NewPCG(*seed^uint64(w.cases), math.Float64bits(loss)^uint64(w.samples)))
 	policy := schemas.EvalPolicy{NoRegression: &schemas.Regression{Measure: w.measure, MinimumEffect: 1}}
 	for range rounds {
 		candidate, baseline := w.cells(random, loss)
@@ -93,6 +93,8 @@ func (w world) run(t *testing.T, rounds int, loss float64) (called, stated float
 	return called, stated
 }
 
+var seed = flag.Uint64("seed", 0, "of the suites that TestSimulation draws")
+
 var simulations = flag.Int("simulations", 20, "suites that TestSimulation draws of each kind; from 4000 on its bounds have no slack")
 
 // slack is what a rate may be off for having been measured in few rounds.
@@ -103,34 +105,50 @@ func slack(rate float64, rounds int) float64 {
 	return 3 * math.Sqrt(rate*(1-rate)/float64(rounds))
 }
 
+// worlds are the rows of the table.
+func worlds() []world {
+	return []world{
+		{"pass/fail, no flaky cases", 100, 1, schemas.MeasurePassRate, settled(0)},
+		{"pass/fail, 5 % flaky", 30, 1, schemas.MeasurePassRate, settled(0.05)},
+		{"pass/fail, 5 % flaky", 100, 1, schemas.MeasurePassRate, settled(0.05)},
+		{"pass/fail, 5 % flaky", 1000, 1, schemas.MeasurePassRate, settled(0.05)},
+		{"pass/fail, 20 % flaky", 30, 1, schemas.MeasurePassRate, settled(0.2)},
+		{"pass/fail, 20 % flaky", 100, 1, schemas.MeasurePassRate, settled(0.2)},
+		{"pass/fail, 20 % flaky", 400, 1, schemas.MeasurePassRate, settled(0.2)},
+		{"pass/fail, 20 % flaky", 1000, 1, schemas.MeasurePassRate, settled(0.2)},
+		{"pass/fail, 20 % flaky, 3 samples", 30, 3, schemas.MeasurePassRate, settled(0.2)},
+		{"pass/fail, 20 % flaky, 5 samples", 100, 5, schemas.MeasurePassRate, settled(0.2)},
+		{"scores, little noise", 30, 1, schemas.MeasureScore, graded(0.05)},
+		{"scores, much noise", 30, 1, schemas.MeasureScore, graded(0.3)},
+		{"scores, much noise", 200, 1, schemas.MeasureScore, graded(0.3)},
+		{"scores, much noise", 1000, 1, schemas.MeasureScore, graded(0.3)},
+		{"scores, skewed", 30, 1, schemas.MeasureScore, skewed},
+		{"scores, skewed", 200, 1, schemas.MeasureScore, skewed},
+		{"scores, 3 samples", 100, 3, schemas.MeasureScore, graded(0.2)},
+	}
+}
+
 // TestSimulation measures how often verdicts are wrong on suites whose truth is known, and prints the table. With nothing changed at most
 // 6 in 100 may call a regression at 5 % nominal; of a loss as great as the verdict states to be detectable at least 80 in 100 must.
 func TestSimulation(t *testing.T) {
 	t.Parallel()
-	rounds := *simulations
-	worlds := []world{
-		{"pass/fail, no flaky cases", 100, 1, schemas.MeasurePassRate, settled(0)},
-		{"pass/fail, 5 % flaky", 100, 1, schemas.MeasurePassRate, settled(0.05)},
-		{"pass/fail, 20 % flaky", 100, 1, schemas.MeasurePassRate, settled(0.2)},
-		{"pass/fail, 20 % flaky", 400, 1, schemas.MeasurePassRate, settled(0.2)},
-		{"pass/fail, 20 % flaky, 5 samples", 100, 5, schemas.MeasurePassRate, settled(0.2)},
-		{"scores, little noise", 30, 1, schemas.MeasureScore, graded(0.05)},
-		{"scores, much noise", 200, 1, schemas.MeasureScore, graded(0.3)},
-		{"scores, skewed", 200, 1, schemas.MeasureScore, skewed},
-		{"scores, 3 samples", 100, 3, schemas.MeasureScore, graded(0.2)},
+	rounds, all := *simulations, worlds()
+	rows := make([]string, len(all))
+	t.Cleanup(func() {
+		t.Logf("\n%-34s %6s %12s %10s %10s\n%s", "suite", "cases", "false alarms", "detectable", "detected", strings.Join(rows, "\n"))
+	})
+	for i, w := range all {
+		t.Run(fmt.Sprintf("%s of %d", w.name, w.cases), func(t *testing.T) {
+			t.Parallel()
+			alarms, effect := w.run(t, rounds, 0)
+			detected, _ := w.run(t, rounds, effect)
+			rows[i] = fmt.Sprintf("%-34s %6d %11.1f%% %10.3f %9.1f%%", w.name, w.cases, alarms*100, effect, detected*100)
+			if alarms > 0.06+slack(0.05, rounds) {
+				t.Errorf("%.1f %% false alarms", alarms*100)
+			}
+			if detected < 0.8-slack(0.8, rounds) {
+				t.Errorf("%.1f %% of losses of %.3f were detected", detected*100, effect)
+			}
+		})
 	}
-	var table strings.Builder
-	fmt.Fprintf(&table, "\n%-34s %6s %12s %10s %10s\n", "suite", "cases", "false alarms", "detectable", "detected")
-	for _, w := range worlds {
-		alarms, effect := w.run(t, rounds, 0)
-		detected, _ := w.run(t, rounds, effect)
-		fmt.Fprintf(&table, "%-34s %6d %11.1f%% %10.3f %9.1f%%\n", w.name, w.cases, alarms*100, effect, detected*100)
-		if alarms > 0.06+slack(0.05, rounds) {
-			t.Errorf("%s: %.1f %% false alarms", w.name, alarms*100)
-		}
-		if detected < 0.8-slack(0.8, rounds) {
-			t.Errorf("%s: %.1f %% of losses of %.3f were detected", w.name, detected*100, effect)
-		}
-	}
-	t.Log(table.String())
 }

@@ -29,11 +29,14 @@ func Judge(policy schemas.EvalPolicy, candidate, baseline []schemas.CaseResult) 
 		open = append(open, fmt.Sprintf("%d cells of the baseline have no result; finish or repeat its run", unsettled))
 	}
 	var short []string
+	if len(candidate) == 0 {
+		short = append(short, "there is no cell to judge")
+	}
 	if policy.NoRegression != nil {
 		comparison, worse, scarce := compare(*policy.NoRegression, candidate, baseline)
 		v.Comparison = &comparison
 		if len(open) == 0 {
-			broken, short = append(broken, worse...), scarce
+			broken, short = append(broken, worse...), append(short, scarce...)
 		}
 	}
 	v.Ruling, v.Reasons = rule(broken, open, short)
@@ -71,19 +74,31 @@ func count(cells []schemas.CaseResult) schemas.CellCounts {
 	return c
 }
 
-// rates are the share of cells that pass and the mean score. An unresolved cell counts as failed with 0, or, at best, as passed with 1.
+// rates are the share of cells that pass and the mean score. Every case counts the same, so that one which was asked more often than others,
+// because its samples disagree, has no more weight. An unresolved cell counts as failed with 0, or, at best, as passed with 1.
 func rates(cells []schemas.CaseResult, atBest bool) (passRate, score float64) {
+	samples := map[string]float64{}
 	for _, cell := range cells {
+		samples[cell.Case]++
+	}
+	for _, cell := range inOrder(cells) {
+		share := 1 / (samples[cell.Case] * float64(len(samples)))
 		switch {
 		case cell.State == schemas.CellScored:
-			passRate += truth(cell.Pass)
-			score += cell.Score
+			passRate += share * truth(cell.Pass)
+			score += share * cell.Score
 		case atBest:
-			passRate, score = passRate+1, score+max(1, cell.Score)
+			passRate, score = passRate+share, score+share*max(1, cell.Score)
 		}
 	}
-	n := float64(max(len(cells), 1))
-	return passRate / n, score / n
+	return passRate, score
+}
+
+// inOrder makes sums the same to the last bit, in whichever order cells come.
+func inOrder(cells []schemas.CaseResult) []schemas.CaseResult {
+	return slices.SortedFunc(slices.Values(cells), func(a, b schemas.CaseResult) int {
+		return cmp.Or(cmp.Compare(a.Case, b.Case), cmp.Compare(a.Sample, b.Sample))
+	})
 }
 
 // required lists the required cases that failed, or that the suite does not have.
@@ -147,14 +162,14 @@ func compare(r schemas.Regression, candidate, baseline []schemas.CaseResult) (c 
 	}
 	c = schemas.Comparison{Measure: r.Measure, Cases: len(s), Unpaired: len(ours) + len(theirs) - 2*len(s), P: 1, Detectable: 1}
 	if len(s) == 0 {
-		c.More = needed(0, r.MinimumEffect, r.Alpha, r.Power)
+		c.More = needed(noise{}, r.MinimumEffect, r.Alpha, r.Power)
 		return c, nil, []string{"no case has a result on both sides; compare with a run of the same suite"}
 	}
 	c.Difference, c.P = s.mean(), s.p()
 	c.Low, c.High = s.interval(r.Alpha)
 	c.Better, c.Worse = s.signs()
-	noise := s.noise()
-	c.Detectable = detectable(len(s), noise, r.Alpha, r.Power)
+	noise := s.noise(r.Power)
+	c.Detectable = detectable(len(s), noise.of(len(s)), r.Alpha, r.Power)
 	if c.Detectable > r.MinimumEffect {
 		c.More = max(needed(noise, r.MinimumEffect, r.Alpha, r.Power)-len(s), 1)
 		scarce = append(scarce, fmt.Sprintf("%d cases show a loss of %.3f at the least, and %.3g must not be missed; about %d more cases would do", len(s), c.Detectable, r.MinimumEffect, c.More))
@@ -179,9 +194,8 @@ func label(m schemas.Measure) string {
 
 // means is the measure of each case with a result, over its samples.
 func means(measure schemas.Measure, cells []schemas.CaseResult) map[string]float64 {
-	ordered := slices.SortedFunc(slices.Values(cells), func(a, b schemas.CaseResult) int { return cmp.Compare(a.Sample, b.Sample) })
 	sums, counts := map[string]float64{}, map[string]float64{}
-	for _, cell := range ordered {
+	for _, cell := range inOrder(cells) {
 		if cell.State != schemas.CellScored {
 			continue
 		}

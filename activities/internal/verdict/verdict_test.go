@@ -47,6 +47,7 @@ func TestJudge(t *testing.T) {
 		reason              string // of the first
 	}{
 		{name: "nothing asked", candidate: "pf", ruling: schemas.RulingPassed},
+		{name: "nothing to judge", ruling: schemas.RulingNotEnoughData, reason: "there is no cell to judge"},
 		{name: "an error is unresolved", candidate: "ppe", ruling: schemas.RulingUnresolved, reason: "1 of 3 cells have no result: 1 errored, 0 not run"},
 		{name: "so is what was not run", candidate: "ppn", ruling: schemas.RulingUnresolved, reason: "1 of 3 cells have no result: 0 errored, 1 not run"},
 		{name: "required fails", policy: schemas.EvalPolicy{Required: []string{"case 001"}}, candidate: "pfe", ruling: schemas.RulingFailed, reason: `the required case "case 001" failed: wrong`},
@@ -108,6 +109,19 @@ func TestFailuresNeverFlatter(t *testing.T) {
 	}
 	if after.Ruling == schemas.RulingPassed || after.Score > before.Score || after.PassRate > before.PassRate {
 		t.Errorf("before %+v, after %+v", before, after)
+	}
+}
+
+// TestEveryCaseCountsTheSame has one case asked nine times, because its samples disagree, and one asked once.
+func TestEveryCaseCountsTheSame(t *testing.T) {
+	t.Parallel()
+	uneven := cells("pfffffffff")
+	for i := range uneven[1:] {
+		uneven[i+1].Case, uneven[i+1].Sample = "flaky", i
+	}
+	v, err := verdict.Judge(schemas.EvalPolicy{}, uneven, nil)
+	if err != nil || v.PassRate != 0.5 || v.Score != 0.5 || v.Counts.Failed != 9 {
+		t.Errorf("got %+v, %v", v, err)
 	}
 }
 
