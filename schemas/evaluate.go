@@ -1,6 +1,7 @@
 package schemas
 
 import (
+	"crypto/sha256"
 	"encoding/json"
 	"fmt"
 )
@@ -71,8 +72,9 @@ type EvalColumn struct {
 	Pin      string       `json:"pin,omitempty"`      // hash of the release, or of the bundle or of the model's settings
 	Baseline bool         `json:"baseline,omitempty"` // it is what another is compared with
 	Cells    int          `json:"cells"`
-	Batches  int          `json:"batches"` // objects of cells, see EvalBatchKey
-	Calls    bool         `json:"calls"`   // its cells ask somebody, or their assertions do
+	Batches  int          `json:"batches"`        // objects of cells, see EvalBatchKey
+	Late     int          `json:"late,omitempty"` // the last of them, which come after all others: the answers of their cells are known then
+	Calls    bool         `json:"calls"`          // its cells ask somebody, or their assertions do
 }
 
 // EvalPlan is what an evaluation has to do.
@@ -84,6 +86,7 @@ type EvalPlan struct {
 	Width       int          `json:"width,omitempty"` // most cells at once; 0 leaves it to the providers' limits
 	Known       bool         `json:"known,omitempty"` // a run with the same plan ended with every cell scored: nothing is left to do
 	Warnings    []string     `json:"warnings,omitempty"`
+	Notify      EvalNotify   `json:"notify,omitzero"`
 }
 
 // ColumnRequest asks what is left to do of a column. Whoever asks holds the column's turn.
@@ -104,10 +107,12 @@ type EvalRun struct {
 
 // ColumnWork is what is left to do of a column.
 type ColumnWork struct {
-	Known   int    `json:"known"`           // cells whose result is there
-	Batches int    `json:"batches"`         // objects of cells, see EvalBatchKey
-	Prefix  string `json:"prefix"`          // below which they are
-	Fresh   bool   `json:"fresh,omitempty"` // nothing of them can have been begun before
+	Known   int     `json:"known"`             // cells whose result is there
+	Batches int     `json:"batches"`           // objects of cells, see EvalBatchKey
+	Late    int     `json:"late,omitempty"`    // the last of them, which come after all others
+	Prefix  string  `json:"prefix"`            // below which they are
+	Earlier []int64 `json:"earlier,omitempty"` // starts of runs that were cut off, Unix milliseconds: what they paid for is recorded under their days
+	Fresh   bool    `json:"fresh,omitempty"`   // nothing of them can have been begun before
 }
 
 // CellsRequest asks to carry out one batch of cells: calls that are not known, and the assertions over them.
@@ -120,6 +125,8 @@ type CellsRequest struct {
 	Try    int     `json:"try,omitempty"` // from 0; what failed in a way that may pass is tried again
 	Last   bool    `json:"last,omitempty"`
 	Fresh  bool    `json:"fresh,omitempty"`
+
+	Earlier []int64 `json:"earlier,omitempty"`
 }
 
 // CellsOutcome says what became of a batch. What it did is in the store.
@@ -388,4 +395,22 @@ func EvalFileKey(tenant, suite, id string, file EvalFile) string {
 // EvalBatchKey is one batch of a column's cells below a prefix.
 func EvalBatchKey(prefix string, column, round, batch int) string {
 	return fmt.Sprintf("%scells/%03d-%02d-%05d.json", prefix, column, round, batch)
+}
+
+// Metadata of runs that an evaluation makes.
+const (
+	MetadataEval    = "eval"         // SUITE/ID of the evaluation
+	MetadataPurpose = "eval-purpose" // answer, or what a grader was asked for
+)
+
+// EvalCallID is the run that asks for a cell, named by what is asked.
+func EvalCallID(call string) string { return "eval-" + call[:min(40, len(call))] }
+
+// EvalGradeID is the run that asks a grader, named by what is asked of it and about which cell.
+func EvalGradeID(digest string) string { return "grade-" + digest[:min(40, len(digest))] }
+
+// EvalIDAt is the id of a run that a schedule started at a time in Unix milliseconds, by the id of its workflow.
+func EvalIDAt(atMS int64, workflow string) string {
+	sum := sha256.Sum256([]byte(workflow))
+	return RunIDAt(atMS, [10]byte(sum[:10]))
 }

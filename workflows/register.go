@@ -28,6 +28,8 @@ func Register(r Registry) {
 	bind(r, schemas.Pin, Pin)
 	bind(r, schemas.Fetch, Fetch)
 	bind(r, schemas.Callback, Callback)
+	bind(r, schemas.Evaluate, Evaluate)
+	bind(r, schemas.EvalTurn, EvalTurn)
 }
 
 func bind[In, Out any](r Registry, contract schemas.Workflow[In, Out], fn func(workflow.Context, In) (Out, error)) {

@@ -18,12 +18,12 @@ const DefaultCells = 100_000
 
 // Expansion says how a suite is expanded.
 type Expansion struct {
-	MaxCells int64             // 0 is DefaultCells
-	Repeat   int               // samples of each case; 0 is the suite's
-	Pins     map[string]string // what a provider or grader, by its spelling, stands for now: a release's hash, that of a model's settings
-	Grader   string            // of assertions that name none, as a provider is spelt
-	Embedder string            // of those that compare by embeddings and name none, likewise
-	Prompts  map[string]string // hash of what graders are asked, by the type of an assertion
+	MaxCells int64                          // 0 is DefaultCells
+	Repeat   int                            // samples of each case; 0 is the suite's
+	Pins     map[string]string              // what a provider or grader, by its spelling, stands for now: a release's hash, that of a model's settings
+	Grader   string                         // of assertions that name none, as a provider is spelt
+	Embedder string                         // of those that compare by embeddings and name none, likewise
+	Asked    func(schemas.Assertion) string // hash of what graders are asked about an assertion; nil leaves it out
 }
 
 // pair is a provider with one of the prompts that it is asked; -1 for one that has its own.
@@ -290,8 +290,9 @@ func (x *expander) graders(list []schemas.Assertion, into map[string]any) map[st
 		if asksModel(a.Type) {
 			grader := x.grader(a)
 			into[grader] = x.Pins[grader]
-			kind := strings.TrimPrefix(a.Type, "not-")
-			into["asked for "+kind] = x.Prompts[kind]
+			if x.Asked != nil {
+				into["asked for "+strings.TrimPrefix(a.Type, "not-")] = x.Asked(a)
+			}
 		}
 		x.graders(a.Assert, into)
 	}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/tenuto-dev/tenuto/activities/internal/nunjucks"
 	"github.com/tenuto-dev/tenuto/activities/suite/internal/tree"
+	"github.com/tenuto-dev/tenuto/schemas"
 )
 
 // Kind is what a provider is.
@@ -233,6 +234,16 @@ func (l *loader) spelling(v *tree.Value, id string) (Provider, bool) {
 		return p, false
 	}
 	return p, true
+}
+
+// ParseProvider reads what a provider is called, as in a suite. Error: invalid.
+func ParseProvider(id string) (Provider, error) {
+	l := &loader{suite: &Suite{}}
+	p, ok := l.spelling(&tree.Value{Kind: tree.Text, Text: id}, id)
+	if !ok {
+		return p, schemas.Errorf(schemas.Invalid, "%s", l.problems[0].Message)
+	}
+	return p, nil
 }
 
 // script takes a script in a suite's text; one in a file is refused.

@@ -14,6 +14,7 @@ import (
 	"github.com/tenuto-dev/tenuto/activities/callback"
 	"github.com/tenuto-dev/tenuto/activities/chain"
 	"github.com/tenuto-dev/tenuto/activities/collection"
+	"github.com/tenuto-dev/tenuto/activities/evaluate"
 	"github.com/tenuto-dev/tenuto/activities/ingest"
 	"github.com/tenuto-dev/tenuto/activities/ingest/ledger"
 	"github.com/tenuto-dev/tenuto/activities/provider/blob"
@@ -98,11 +99,14 @@ func queues(instance string) map[string]worker.Options {
 	embed.MaxConcurrentActivityExecutionSize = 8
 	embed.MaxConcurrentActivityTaskPollers = 4
 	embed.DisableWorkflowWorker = true
+	evals := base
+	evals.MaxConcurrentActivityExecutionSize = 64 // batches mostly wait for the limits of providers
+	evals.MaxConcurrentActivityTaskPollers = 8
 	lanes := interactive
 	lanes.MaxConcurrentActivityExecutionSize = 1 // lanes have local activities only
 	lanes.MaxConcurrentActivityTaskPollers = 1
 	return map[string]worker.Options{
-		schemas.QueueInteractive: interactive, schemas.QueueIngest: bulk, schemas.QueueEmbed: embed,
+		schemas.QueueInteractive: interactive, schemas.QueueIngest: bulk, schemas.QueueEmbed: embed, schemas.QueueEval: evals,
 		schemas.LaneQueue(instance): lanes,
 	}
 }
@@ -117,6 +121,7 @@ type bound struct {
 	recall  *recall.Activities
 	prove   *reconcile.Activities
 	tell    *callback.Activities
+	eval    *evaluate.Activities
 	meter   *meter.Meter
 }
 
@@ -142,6 +147,10 @@ func activitiesOver(deps Deps) bound {
 		},
 		prove: &reconcile.Activities{Temporal: deps.Temporal, Store: deps.Store, Journal: deps.Journal, Filler: steps, Now: time.Now},
 		tell:  &callback.Activities{Store: deps.Store, Records: deps.Journal, Sender: deps.Notify, Now: time.Now},
+		eval: &evaluate.Activities{
+			Store: deps.Store, Registry: releases, Chains: steps, Workflows: evalRuns{deps.Temporal}, Records: deps.Journal, Models: evalModels{deps.Fleet},
+			Attempt: attemptOf,
+		},
 	}
 }
 
@@ -178,6 +187,12 @@ func (b bound) bind(r bind.Registry) {
 	bind.Activity(r, schemas.PrepareCallback, b.tell.Prepare)
 	bind.Activity(r, schemas.DeliverCallback, b.tell.Deliver)
 	bind.Activity(r, schemas.KeepDelivery, b.tell.Keep)
+
+	bind.Activity(r, schemas.PlanEval, b.eval.Plan)
+	bind.Activity(r, schemas.OpenColumn, b.eval.Open)
+	bind.Activity(r, schemas.AwaitTurn, b.eval.AwaitTurn)
+	bind.Activity(r, schemas.RunCells, b.eval.Cells)
+	bind.Activity(r, schemas.JudgeEval, b.eval.Result)
 }
 
 // Run polls until ctx ends, then lets work in flight finish for a moment. Error: unavailable when Temporal refuses the workers.

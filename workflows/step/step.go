@@ -23,6 +23,7 @@ type Profile struct {
 	FirstRetry      time.Duration // wait before the second attempt; doubles from there
 	LongestRetry    time.Duration // the wait never exceeds it, save where a provider asked for more
 	Attempts        int32         // zero is unbounded
+	Finish          bool          // a cancel waits for what the attempt under way makes of it
 }
 
 // The profiles.
@@ -74,6 +75,21 @@ var (
 		Queue: schemas.QueueEmbed, StartToClose: time.Hour, ScheduleToClose: 72 * time.Hour,
 		Heartbeat: 10 * time.Second, FirstRetry: time.Second, LongestRetry: 30 * time.Second,
 	}
+	// Planning is what an evaluation does by itself, with the store alone.
+	Planning = Profile{
+		Queue: schemas.QueueEval, StartToClose: 30 * time.Minute, ScheduleToClose: 72 * time.Hour,
+		Heartbeat: 10 * time.Second, FirstRetry: 200 * time.Millisecond, LongestRetry: 15 * time.Second,
+	}
+	// Calling is a batch of an evaluation's cells, which waits for the limits of the provider. What is in flight when it is cancelled was paid for.
+	Calling = Profile{
+		Queue: schemas.QueueEval, StartToClose: 12 * time.Hour, ScheduleToClose: 7 * 24 * time.Hour,
+		Heartbeat: 10 * time.Second, FirstRetry: time.Second, LongestRetry: 30 * time.Second, Finish: true,
+	}
+	// Awaiting waits for another workflow, for as long as that takes.
+	Awaiting = Profile{
+		Queue: schemas.QueueEval, StartToClose: 7 * 24 * time.Hour, ScheduleToClose: 30 * 24 * time.Hour,
+		Heartbeat: 10 * time.Second, FirstRetry: time.Second, LongestRetry: 30 * time.Second,
+	}
 )
 
 // Within returns the profile with another bound of one attempt, in milliseconds; 0 changes nothing.
@@ -98,7 +114,7 @@ func (p Profile) retry() *temporal.RetryPolicy {
 func Do[In, Out any](ctx workflow.Context, p Profile, op schemas.Activity[In, Out], in In, summary string) (Out, error) {
 	ctx = workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
 		TaskQueue: p.Queue, StartToCloseTimeout: p.StartToClose, ScheduleToCloseTimeout: p.ScheduleToClose,
-		HeartbeatTimeout: p.Heartbeat, RetryPolicy: p.retry(), Summary: summary,
+		HeartbeatTimeout: p.Heartbeat, RetryPolicy: p.retry(), Summary: summary, WaitForCancellation: p.Finish,
 	})
 	var out Out
 	err := workflow.ExecuteActivity(ctx, op.Name(), in).Get(ctx, &out)
@@ -187,6 +203,26 @@ func launch[In, Out any](ctx workflow.Context, wf schemas.Workflow[In, Out], in 
 		return nil, nil
 	}
 	return child, err
+}
+
+// Hold starts wf under an id of which there is one at a time, and returns what ends it again by a cancel; nil where another has it. It goes on
+// when its caller is cancelled, and is terminated when the caller ends.
+func Hold[In, Out any](ctx workflow.Context, id string, wf schemas.Workflow[In, Out], in In, summary string) (release func(), err error) {
+	own, _ := workflow.NewDisconnectedContext(ctx)
+	own, release = workflow.WithCancel(own)
+	own = workflow.WithChildOptions(own, workflow.ChildWorkflowOptions{
+		WorkflowID: id, StaticSummary: summary, ParentClosePolicy: enumspb.PARENT_CLOSE_POLICY_TERMINATE,
+		WorkflowIDReusePolicy: enumspb.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE,
+	})
+	err = workflow.ExecuteChildWorkflow(own, wf.Name(), in).GetChildWorkflowExecution().Get(ctx, nil)
+	if _, ok := errors.AsType[*temporal.ChildWorkflowExecutionAlreadyStartedError](err); ok {
+		return nil, nil
+	}
+	if err != nil {
+		release()
+		return nil, err
+	}
+	return release, nil
 }
 
 // first is the priority of what somebody waits for; see starter/client.

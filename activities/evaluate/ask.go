@@ -1,0 +1,181 @@
+package evaluate
+
+import (
+	"context"
+	"encoding/json"
+	"time"
+
+	"github.com/tenuto-dev/tenuto/activities/provider/blob"
+	"github.com/tenuto-dev/tenuto/activities/provider/model"
+	"github.com/tenuto-dev/tenuto/schemas"
+)
+
+// asking is one thing to ask in a run.
+type asking struct {
+	run     schemas.EvalRun
+	id      string // of the run of a chain that asks it: derived from what is asked, so that it is asked once
+	target  target
+	input   json.RawMessage
+	fresh   bool    // it cannot have been asked before
+	earlier []int64 // starts of runs that may have asked it, Unix milliseconds
+	purpose string
+}
+
+// lineMS is how long a run in one call may begin further steps.
+const lineMS = 15 * 60 * 1000
+
+// ask has the target answer. What was asked before, by this run or by one that was cut off, is read from its record. Errors: those of the run,
+// retryable ones with the time to wait.
+func (a *Activities) ask(ctx context.Context, q asking) (schemas.CellAnswer, error) {
+	if !q.fresh {
+		for _, start := range append(q.earlier, q.run.StartMS) {
+			if e, ok, err := a.exchange(ctx, q, start, a.Records.Get); err != nil || ok && e.Status == schemas.RunDone {
+				return a.answer(ctx, e, err)
+			}
+		}
+	}
+	if err := a.carryOut(ctx, q); err != nil {
+		return schemas.CellAnswer{}, err
+	}
+	e, ok, err := a.exchange(ctx, q, q.run.StartMS, a.Records.Get)
+	if err == nil && !ok {
+		err = schemas.Errorf(schemas.Internal, "run %s ended and has no record", q.id)
+	}
+	return a.answer(ctx, e, err)
+}
+
+func (q asking) request() schemas.RunRequest {
+	return schemas.RunRequest{
+		Tenant: q.run.Tenant, RunID: q.id, Bundle: q.target.Bundle, Plan: q.target.Plan, Input: schemas.Content{Text: string(q.input)},
+		StartMS: q.run.StartMS, First: q.fresh, Batch: true, Release: q.target.Release, Label: q.target.Label,
+		Metadata: map[string]string{schemas.MetadataEval: q.run.Suite + "/" + q.run.ID, schemas.MetadataPurpose: q.purpose},
+	}
+}
+
+// carryOut carries out the run, in this call where its steps follow one another.
+func (a *Activities) carryOut(ctx context.Context, q asking) error {
+	request := q.request()
+	if !request.Plan.Line() {
+		return a.workflow(ctx, request)
+	}
+	out, err := a.Chains.Line(ctx, schemas.LineRequest{Run: request, MostMS: lineMS})
+	switch {
+	case err != nil:
+		return err
+	case out.Outcome != nil && out.Outcome.Failure != nil:
+		return schemas.Errorf(out.Outcome.Failure.Code, "%s", out.Outcome.Failure.Message)
+	case out.Outcome != nil:
+		return nil
+	case out.Failed == nil:
+		request.Done, request.First = out.Steps, false
+		return a.workflow(ctx, request)
+	}
+	failed := out.Failed.Failure
+	if out.Failed.Final {
+		a.keepFailed(ctx, request, out)
+	}
+	return &schemas.Error{Code: failed.Code, Message: failed.Message, RetryAfter: time.Duration(out.Failed.RetryAfterMS) * time.Millisecond}
+}
+
+// keepFailed keeps the record of a run that failed for good, so that people can see what was sent. Without it the reason is still in the result.
+func (a *Activities) keepFailed(ctx context.Context, request schemas.RunRequest, out schemas.LineOutcome) {
+	steps := append(out.Steps, schemas.StepRecord{ID: out.Failed.Step, Failure: &out.Failed.Failure})
+	for _, s := range request.Plan.Steps {
+		if s.ID == out.Failed.Step {
+			steps[len(steps)-1].Kind = s.Kind
+		}
+	}
+	_, _ = a.Chains.Record(ctx, schemas.RecordRequest{
+		Run: request, Status: schemas.RunFailed, Failure: &out.Failed.Failure, Steps: steps, EndMS: time.Now().UnixMilli(), Lane: true,
+	})
+}
+
+// workflow has the run carried out by a workflow of its own.
+func (a *Activities) workflow(ctx context.Context, request schemas.RunRequest) error {
+	if len(request.Input.Text) > schemas.InlineBytes {
+		ref, err := blob.PutContent(ctx, a.Store, request.Tenant, []byte(request.Input.Text))
+		if err != nil {
+			return err
+		}
+		request.Input = schemas.Content{Ref: ref}
+	}
+	_, err := a.Workflows.Run(ctx, request)
+	return err
+}
+
+// exchange reads the record of a run that asked.
+func (a *Activities) exchange(
+	ctx context.Context, q asking, start int64, read func(context.Context, string, string) ([]byte, bool, error),
+) (e schemas.Exchange, ok bool, err error) {
+	data, ok, err := read(ctx, q.run.Tenant, schemas.RunKey(q.run.Tenant, q.id, time.UnixMilli(start)))
+	if err != nil || !ok {
+		return e, false, err
+	}
+	if err := json.Unmarshal(data, &e); err != nil {
+		return e, false, schemas.Wrap(schemas.Internal, err, "the record of run %s cannot be read", q.id)
+	}
+	return e, true, nil
+}
+
+// answer makes of a record what is judged.
+func (a *Activities) answer(ctx context.Context, e schemas.Exchange, err error) (schemas.CellAnswer, error) {
+	if err != nil {
+		return schemas.CellAnswer{}, err
+	}
+	out := schemas.CellAnswer{RunID: e.RunID, StartMS: e.StartMS, Usage: e.Usage, Cost: e.Cost, Output: e.Output}
+	if e.OutputRef != (schemas.Ref{}) {
+		text, err := blob.Text(ctx, a.Store, schemas.Content{Ref: e.OutputRef})
+		if err != nil {
+			return out, err
+		}
+		out.Output = json.RawMessage(text)
+	}
+	out.Output = said(out.Output)
+	took := 0.0
+	for _, s := range e.Steps {
+		for _, d := range s.Details {
+			took += d.TookMS
+			for _, c := range d.Calls {
+				took -= c.WaitedMS
+				out.Refused = out.Refused || c.Finish == model.FinishFilter
+			}
+		}
+		if s.Kind == schemas.StepRetrieve {
+			out.Retrieved, out.Context = retrieved(s.Output)
+		}
+	}
+	took = max(took, 0)
+	out.LatencyMS = &took
+	return out, nil
+}
+
+// said is the text of an output that is one with something about it: an answer with citations, or the text of a generate step. Any other output
+// is judged as it is.
+func said(output json.RawMessage) json.RawMessage {
+	var fields map[string]json.RawMessage
+	if json.Unmarshal(output, &fields) != nil {
+		return output
+	}
+	text, isText := fields["text"]
+	answer, isAnswer := fields["answer"]
+	_, cited := fields["citations"]
+	switch {
+	case isText && len(fields) == 1 && len(text) > 0 && text[0] == '"':
+		return text
+	case isAnswer && cited && len(answer) > 0 && answer[0] == '"':
+		return answer
+	}
+	return output
+}
+
+// retrieved are the documents and texts of what a retrieve step found, best first.
+func retrieved(output json.RawMessage) (documents, texts []string) {
+	var found struct {
+		Hits []schemas.Hit `json:"hits"`
+	}
+	_ = json.Unmarshal(output, &found) // a step that was skipped has none
+	for _, h := range found.Hits {
+		documents, texts = append(documents, h.Document), append(texts, h.Text)
+	}
+	return documents, texts
+}

@@ -1,0 +1,221 @@
+package evaluate
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"strings"
+	"sync"
+
+	"github.com/tenuto-dev/tenuto/activities/internal/grader"
+	"github.com/tenuto-dev/tenuto/activities/provider/blob"
+	"github.com/tenuto-dev/tenuto/activities/suite"
+	"github.com/tenuto-dev/tenuto/schemas"
+)
+
+// graderTarget is a model that assertions ask, or one of embeddings, and who serves it.
+type graderTarget struct {
+	Pin    string         `json:"pin"`
+	Model  string         `json:"model"`
+	Models schemas.Models `json:"models,omitzero"`
+}
+
+// prepareGraders finds the models that assertions ask. Error: invalid for one that nobody named.
+func (p *planner) prepareGraders(ctx context.Context) error {
+	p.plan.Grader, p.plan.Embedder = p.request.Grader, ""
+	for i := range p.from.suite.Cases {
+		for _, a := range p.from.suite.Cases[i].Assertions {
+			if err := p.prepareGrader(ctx, a); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (p *planner) prepareGrader(ctx context.Context, a schemas.Assertion) error {
+	for _, part := range a.Assert {
+		if err := p.prepareGrader(ctx, part); err != nil {
+			return err
+		}
+	}
+	if !suite.AsksModel(a.Type) {
+		return nil
+	}
+	spelt := a.Provider
+	if spelt == "" {
+		var err error
+		if spelt, err = p.installedGrader(a.Type); err != nil {
+			return err
+		}
+	}
+	if _, ok := p.graders[spelt]; ok {
+		return nil
+	}
+	provider, err := suite.ParseProvider(spelt)
+	if err != nil {
+		return err
+	}
+	if provider.Kind != suite.KindModel && provider.Kind != suite.KindVendor {
+		return schemas.Errorf(schemas.Invalid, "the grader %s is no model: name one, such as openai:gpt-5-mini, or a model of the project", spelt)
+	}
+	pin, err := p.pinModel(schemas.EvalProvider{ID: spelt, Kind: string(provider.Kind), Name: provider.Name, API: provider.API, Version: provider.Version})
+	if err != nil {
+		return err
+	}
+	p.graders[spelt] = graderTarget{Pin: pin.pin, Model: pin.config.model, Models: pin.models}
+	return nil
+}
+
+// graderOf are the models that are asked where a suite names none, by the provider that the installation has. They are the ones that promptfoo's
+// documentation gives for these vendors, or their small siblings.
+var graderOf = [][2]string{{"openai", "gpt-5-mini"}, {"anthropic", "claude-haiku-4-5"}, {"gemini", "gemini-2.5-flash"}}
+
+const embedderOf = "text-embedding-3-large"
+
+// installedGrader is who is asked about assertions that name nobody.
+func (p *planner) installedGrader(kind string) (string, error) {
+	if suite.Embeds(kind) {
+		if p.plan.Embedder == "" {
+			if _, _, ok := p.a.Models.Defined("openai/" + embedderOf); !ok {
+				return "", schemas.Errorf(schemas.Invalid, "the assertion %s compares by embeddings, and nobody says by which: write `provider:` into it, such as openai:embedding:%s, or local/lexical, which compares words", kind, embedderOf)
+			}
+			p.plan.Embedder = "openai/" + embedderOf
+		}
+		return p.plan.Embedder, nil
+	}
+	for _, known := range graderOf {
+		if _, _, ok := p.a.Models.Defined(known[0] + "/" + known[1]); ok && p.plan.Grader == "" {
+			p.plan.Grader = known[0] + "/" + known[1]
+		}
+	}
+	if p.plan.Grader == "" {
+		return "", schemas.Errorf(schemas.Invalid, "the assertion %s asks a model, and nobody says which: give --grader MODEL, or write defaultTest: {options: {provider: MODEL}} into the suite", kind)
+	}
+	return p.plan.Grader, nil
+}
+
+// asker answers the questions of graders about one cell: each is a recorded run of its own, named by what is asked and about what.
+type asker struct {
+	w    *batchWork
+	cell string // score identity
+
+	mu    sync.Mutex
+	usage schemas.Usage
+	cost  schemas.Cost
+	runs  []string
+}
+
+func (k *asker) grader(spelt string, embeds bool) (graderTarget, error) {
+	name := cmp.Or(spelt, k.w.plan.Grader)
+	if embeds {
+		name = cmp.Or(spelt, k.w.plan.Embedder)
+	}
+	g, ok := k.w.plan.Graders[name]
+	if !ok {
+		return g, schemas.Errorf(schemas.Internal, "the plan has no grader %s", name)
+	}
+	return g, nil
+}
+
+// Ask implements grader.Asker.
+func (k *asker) Ask(ctx context.Context, q grader.Question) (string, error) {
+	g, err := k.grader(q.Grader, false)
+	if err != nil {
+		return "", err
+	}
+	t, err := k.w.a.graderTarget(ctx, k.w.in.Run.Tenant, g)
+	if err != nil {
+		return "", err
+	}
+	messages := make([]message, len(q.Messages))
+	for i, m := range q.Messages {
+		messages[i] = message{Role: m.Role, Text: m.Text}
+	}
+	input, err := json.Marshal(map[string]any{"messages": messages})
+	if err != nil {
+		return "", schemas.Wrap(schemas.Internal, err, "the question of a grader cannot be kept")
+	}
+	id := schemas.EvalGradeID(digestOf(k.cell, g.Pin, q))
+	answer, err := k.w.a.ask(ctx, asking{
+		run: k.w.in.Run, id: id, target: t, input: input, fresh: k.w.fresh, earlier: k.w.in.Earlier, purpose: q.Purpose,
+	})
+	if err != nil {
+		return "", err
+	}
+	k.note(answer, k.w.in.Run.StartMS)
+	var text string
+	if json.Unmarshal(answer.Output, &text) != nil {
+		text = string(answer.Output)
+	}
+	return text, nil
+}
+
+// note counts what a grader's answer cost; what this run paid for is the run's too.
+func (k *asker) note(answer schemas.CellAnswer, start int64) {
+	k.mu.Lock()
+	k.usage, k.cost, k.runs = k.usage.Add(answer.Usage), k.cost.Add(answer.Cost), append(k.runs, answer.RunID)
+	k.mu.Unlock()
+	if answer.StartMS == start {
+		k.w.paid(answer.Usage, answer.Cost)
+	}
+}
+
+// Embed implements grader.Asker. Vectors are kept under the hash of model and text, so none is paid for twice.
+func (k *asker) Embed(ctx context.Context, spelt string, texts []string) ([][]float64, error) {
+	g, err := k.grader(spelt, true)
+	if err != nil {
+		return nil, err
+	}
+	vectors, usage, err := k.w.a.Models.Embed(ctx, k.w.in.Run.Tenant, g.Models, g.Model, texts)
+	if err != nil {
+		return nil, err
+	}
+	k.mu.Lock()
+	k.usage = k.usage.Add(usage)
+	k.mu.Unlock()
+	k.w.paid(usage, schemas.Cost{})
+	out := make([][]float64, len(vectors))
+	for i, v := range vectors {
+		out[i] = make([]float64, len(v))
+		for j, x := range v {
+			out[i][j] = float64(x)
+		}
+	}
+	return out, nil
+}
+
+// graderTarget is the chain that asks a grader, stored once.
+func (a *Activities) graderTarget(ctx context.Context, tenant string, g graderTarget) (target, error) {
+	key := tenant + "/" + digestOf(g)
+	if t, ok := a.graders.Load(key); ok {
+		return t.(target), nil //nolint:errcheck,forcetypeassert // nothing else is put in
+	}
+	s := settings{config: map[string]any{"temperature": 0}}
+	if !takesTemperature(g) {
+		s.config = nil
+	}
+	bundle := modelBundle(&pinned{models: g.Models, config: settingsOfProvider{model: g.Model}}, s)
+	t := target{Kind: suite.KindModel}
+	data, err := json.Marshal(bundle)
+	if err != nil {
+		return t, schemas.Wrap(schemas.Internal, err, "the grader's bundle cannot be kept")
+	}
+	if t.Plan, err = schemas.PlanOf(bundle); err != nil {
+		return t, err
+	}
+	if t.Bundle, err = blob.PutContent(ctx, a.Store, tenant, data); err == nil {
+		a.graders.Store(key, t)
+	}
+	return t, err
+}
+
+// takesTemperature is false of models that refuse the setting: OpenAI's that reason by themselves.
+func takesTemperature(g graderTarget) bool {
+	name := g.Model
+	if def, ok := g.Models.Models[g.Model]; ok {
+		name = cmp.Or(def.Model, g.Model)
+	}
+	name = name[strings.LastIndexByte(name, '/')+1:]
+	return !strings.HasPrefix(name, "gpt-5") && !strings.HasPrefix(name, "o1") && !strings.HasPrefix(name, "o3") && !strings.HasPrefix(name, "o4")
+}

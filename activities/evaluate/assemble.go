@@ -1,0 +1,205 @@
+package evaluate
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"github.com/tenuto-dev/tenuto/activities/provider/blob"
+	"github.com/tenuto-dev/tenuto/schemas"
+)
+
+// knownRun points from a plan to the run in which all of its cells came to a result.
+type knownRun struct {
+	ID string `json:"id"`
+}
+
+// Result puts the result of a run together, from whatever there is: every planned cell is scored, errored or not run. It keeps the result, the
+// reports and the summary, and says which cases deserve further samples. Repeated, it writes the same. Codes: invalid for a baseline that cannot
+// be compared with, those of the store.
+func (a *Activities) Result(ctx context.Context, in schemas.JudgeRequest) (schemas.EvalJudgement, error) {
+	plan, err := a.planOf(ctx, in.Run)
+	if err != nil {
+		return schemas.EvalJudgement{}, err
+	}
+	columns, cells, err := a.cells(ctx, in, plan)
+	if err != nil {
+		return schemas.EvalJudgement{}, err
+	}
+	judging := Judging{
+		Run: in.Run, Request: in.Request, Columns: columns, Cells: cells, Policy: plan.Policy, Description: plan.Description, Now: time.Now(),
+		EndMS: in.EndMS, Usage: in.Usage, Cost: in.Cost, Stopped: in.Stopped,
+	}
+	judging.Request.Baseline = plan.Baseline
+	if plan.Earlier != "" {
+		earlier, err := a.resultOf(ctx, in.Run, plan.Earlier)
+		if err != nil {
+			return schemas.EvalJudgement{}, err
+		}
+		judging.Earlier = &earlier
+	}
+	result, err := Judge(judging)
+	if err != nil {
+		return schemas.EvalJudgement{}, err
+	}
+	result.Releases, result.Warnings = plan.Releases, plan.Warnings
+	if in.MayRepeat && in.Request.MaxRepeat > 1 {
+		more, err := a.further(ctx, in, plan, result)
+		if err != nil || more.More > 0 {
+			more.Summary = result.EvalSummary
+			return more, err
+		}
+	}
+	return schemas.EvalJudgement{Summary: result.EvalSummary}, a.keep(ctx, in, result)
+}
+
+func (a *Activities) resultOf(ctx context.Context, run schemas.EvalRun, id string) (schemas.EvalResult, error) {
+	return blob.GetJSON[schemas.EvalResult](ctx, a.Store, schemas.Ref{Key: schemas.EvalFileKey(run.Tenant, run.Suite, id, schemas.EvalFileResult)})
+}
+
+// cells are the records of all cells that were planned, in their order, and their columns.
+func (a *Activities) cells(ctx context.Context, in schemas.JudgeRequest, plan stored) ([]schemas.EvalColumn, []schemas.CellRecord, error) {
+	known, err := blob.GetJSON[knownRun](ctx, a.Store, schemas.Ref{Key: schemas.EvalPlanPrefix(in.Run.Tenant, in.Run.Suite, in.Run.Plan) + knownFile})
+	if err == nil {
+		if before, err := a.resultOf(ctx, in.Run, known.ID); err == nil {
+			return ofPlan(before, len(plan.Columns))
+		}
+	}
+	if err != nil && schemas.CodeOf(err) != schemas.NotFound {
+		return nil, nil, err
+	}
+	gathered, err := a.gather(ctx, in, plan)
+	return plan.Columns, gathered, err
+}
+
+// ofPlan are the cells of a result that a plan has: without those of an earlier run beside it.
+func ofPlan(before schemas.EvalResult, columns int) ([]schemas.EvalColumn, []schemas.CellRecord, error) {
+	cells := slices.DeleteFunc(before.Cells, func(c schemas.CellRecord) bool { return c.Column >= columns })
+	for i := range cells {
+		cells[i].Reused = true
+	}
+	return before.Columns[:columns], cells, nil
+}
+
+// gathering finds what became of cells.
+type gathering struct {
+	known   map[string]*known // by provider's identity
+	errored map[string]schemas.CellRecord
+	columns []schemas.EvalColumn
+}
+
+func (a *Activities) gather(ctx context.Context, in schemas.JudgeRequest, plan stored) ([]schemas.CellRecord, error) {
+	g := gathering{known: map[string]*known{}, errored: map[string]schemas.CellRecord{}, columns: plan.Columns}
+	for _, c := range plan.Columns {
+		if g.known[c.ID] != nil {
+			continue
+		}
+		k, err := a.knownOf(ctx, in.Run, c.ID)
+		if err != nil {
+			return nil, err
+		}
+		g.known[c.ID] = k
+	}
+	for info, err := range a.Store.All(ctx, errorsPrefix(in.Run)) {
+		if err != nil {
+			return nil, err
+		}
+		cells, err := a.readPack(ctx, info)
+		if err != nil {
+			return nil, err
+		}
+		for _, c := range cells {
+			g.errored[c.ID.Score] = c
+		}
+	}
+	cells, err := a.plannedCells(ctx, in, plan)
+	if err != nil {
+		return nil, err
+	}
+	records := make([]schemas.CellRecord, len(cells))
+	for i, c := range cells {
+		records[i] = g.record(c)
+	}
+	return records, nil
+}
+
+// record is what became of a cell. The same content may stand in several cells of a run.
+func (g gathering) record(c planned) schemas.CellRecord {
+	out := recordOf(c)
+	k := g.known[g.columns[c.Column].ID]
+	if found, ok := k.scored[c.ID.Score]; ok {
+		out = *found
+		out.Reused = !k.own[c.ID.Score]
+	} else if failed, ok := g.errored[c.ID.Score]; ok {
+		out = failed
+	} else {
+		out.State = schemas.CellNotRun
+	}
+	out.Case, out.Column, out.Sample = c.Case, c.Column, c.Sample
+	return out
+}
+
+// plannedCells reads the cells of a plan and of the rounds of a run, in the order in which they were made.
+func (a *Activities) plannedCells(ctx context.Context, in schemas.JudgeRequest, plan stored) ([]planned, error) {
+	cells, err := a.allOf(ctx, plan.Columns, schemas.EvalPlanPrefix(in.Run.Tenant, in.Run.Suite, in.Run.Plan), 0)
+	for n := 1; n <= in.Round && err == nil; n++ {
+		var r round
+		if r, err = a.roundOf(ctx, in.Run, n); err != nil {
+			break
+		}
+		var more []planned
+		more, err = a.allOf(ctx, r.Columns, schemas.EvalRunPrefix(in.Run.Tenant, in.Run.Suite, in.Run.ID), n)
+		cells = append(cells, more...)
+	}
+	return cells, err
+}
+
+func (a *Activities) allOf(ctx context.Context, columns []schemas.EvalColumn, prefix string, number int) ([]planned, error) {
+	var all []planned
+	for i, c := range columns {
+		for n := range c.Batches {
+			cells, err := a.batch(ctx, prefix, i, number, n)
+			if err != nil {
+				return nil, err
+			}
+			all = append(all, cells...)
+		}
+	}
+	slices.SortFunc(all, func(a, b planned) int { return a.At - b.At })
+	return all, nil
+}
+
+// keep writes the files of a run, the summary last: whoever finds it finds them all. Then the plan is known where every cell has a result, and the
+// marks of the run at work are taken away.
+func (a *Activities) keep(ctx context.Context, in schemas.JudgeRequest, result schemas.EvalResult) error {
+	run := in.Run
+	if _, err := blob.PutJSON(ctx, a.Store, schemas.EvalFileKey(run.Tenant, run.Suite, run.ID, schemas.EvalFileResult), result); err != nil {
+		return err
+	}
+	if _, err := blob.PutJSON(ctx, a.Store, schemas.EvalSummaryKey(run.Tenant, run.Suite, run.ID), result.EvalSummary); err != nil {
+		return err
+	}
+	scored := !slices.ContainsFunc(result.Cells, func(c schemas.CellRecord) bool { return c.State != schemas.CellScored })
+	if scored {
+		key := schemas.EvalPlanPrefix(run.Tenant, run.Suite, run.Plan) + knownFile
+		if _, err := blob.PutJSON(ctx, a.Store, key, knownRun{ID: run.ID}); err != nil {
+			return err
+		}
+	}
+	return a.unmark(ctx, run, result.Columns)
+}
+
+func (a *Activities) unmark(ctx context.Context, run schemas.EvalRun, columns []schemas.EvalColumn) error {
+	var keys []string
+	for _, c := range columns {
+		if key := openKey(run, c.ID); c.ID != "" && !slices.Contains(keys, key) {
+			keys = append(keys, key)
+		}
+	}
+	return a.Store.Delete(ctx, keys...)
+}
+
+// AwaitTurn waits until the run that has the turn has given it back. Codes: unavailable.
+func (a *Activities) AwaitTurn(ctx context.Context, in schemas.TurnRequest) (schemas.EvalState, error) {
+	return schemas.EvalWaiting, a.Workflows.AwaitTurn(ctx, schemas.EvalTurnID(in.Run.Tenant, in.Run.Suite, in.Column))
+}

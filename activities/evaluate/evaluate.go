@@ -1,0 +1,57 @@
+// Package evaluate carries out evaluations: it plans the cells of a suite, has their providers answer, judges the answers, and puts the result
+// together. What is paid for is recorded under the identity of its cell, so that runs, nights and pull requests share it.
+package evaluate
+
+import (
+	"context"
+	"sync"
+
+	"github.com/tenuto-dev/tenuto/activities/provider/blob"
+	"github.com/tenuto-dev/tenuto/activities/provider/blob/registry"
+	"github.com/tenuto-dev/tenuto/schemas"
+)
+
+// Chains carries out runs of chains, which is how everything is asked.
+type Chains interface {
+	// Line carries out a run whose steps follow one another, as far as it is one.
+	Line(ctx context.Context, in schemas.LineRequest) (schemas.LineOutcome, error)
+	// Record keeps the record of a run that failed.
+	Record(ctx context.Context, in schemas.RecordRequest) (schemas.RunOutcome, error)
+}
+
+// Workflows carries out runs as workflows of their own, those that are no line.
+type Workflows interface {
+	// Run starts the run unless it was started before, and waits for its end.
+	Run(ctx context.Context, in schemas.RunRequest) (schemas.RunOutcome, error)
+	// AwaitTurn waits until the workflow that stands for a turn has ended.
+	AwaitTurn(ctx context.Context, id string) error
+}
+
+// Records finds records of runs, durable or not.
+type Records interface {
+	Get(ctx context.Context, tenant, key string) ([]byte, bool, error)
+	Own(ctx context.Context, tenant, key string) ([]byte, bool, error)
+}
+
+// Models knows the models of the installation.
+type Models interface {
+	// Defined is what the installation says of PROVIDER/MODEL; false for a provider that it does not have.
+	Defined(name string) (provider schemas.ProviderDef, model schemas.ModelDef, ok bool)
+	// Embed returns the vectors of texts by the model of that name, of the models or of the installation. What was paid for is recorded.
+	Embed(ctx context.Context, tenant string, models schemas.Models, name string, texts []string) ([][]float32, schemas.Usage, error)
+}
+
+// Activities are the durable calls of evaluations. All fields are required. It is safe for concurrent use.
+type Activities struct {
+	Store     *blob.Store
+	Registry  *registry.Registry
+	Chains    Chains
+	Workflows Workflows
+	Records   Records
+	Models    Models
+
+	Attempt func(ctx context.Context) int // which attempt of the call this is, from 1
+
+	packs   packs
+	graders sync.Map // targets, by tenant and what they are
+}

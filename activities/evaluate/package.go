@@ -1,0 +1,88 @@
+package evaluate
+
+import (
+	"archive/zip"
+	"bytes"
+	"context"
+	"encoding/json"
+	"io/fs"
+	"maps"
+	"slices"
+
+	"github.com/tenuto-dev/tenuto/activities/provider/blob"
+	"github.com/tenuto-dev/tenuto/activities/suite"
+	"github.com/tenuto-dev/tenuto/schemas"
+)
+
+// loaded is a package with its suite read.
+type loaded struct {
+	schemas.SuitePackage
+	suite    *suite.Suite
+	policy   schemas.EvalPolicy
+	warnings []string
+}
+
+// load reads the package of a run. Errors: invalid for one that cannot be run, those of the store.
+func (a *Activities) load(ctx context.Context, ref schemas.Ref) (*loaded, error) {
+	p, err := blob.GetJSON[schemas.SuitePackage](ctx, a.Store, ref)
+	if err != nil {
+		return nil, err
+	}
+	return open(p)
+}
+
+func open(p schemas.SuitePackage) (*loaded, error) {
+	l := &loaded{SuitePackage: p}
+	if err := schemas.CheckSuite(p.Suite); err != nil {
+		return nil, err
+	}
+	files, err := folderOf(p.Files)
+	if err != nil {
+		return nil, err
+	}
+	var problems, warnings []schemas.Problem
+	if l.suite, problems, warnings = suite.Load(files, p.File); l.suite == nil {
+		first := problems[0]
+		return nil, schemas.Errorf(schemas.Invalid, "the suite cannot be run: %s:%d: %s", first.File, first.Line, first.Message)
+	}
+	for _, w := range warnings {
+		l.warn(w.Message)
+	}
+	if len(l.suite.Policy) > 0 {
+		if err := json.Unmarshal(l.suite.Policy, &l.policy); err != nil {
+			return nil, schemas.Wrap(schemas.Invalid, err, "the policy of the suite cannot be read")
+		}
+	}
+	return l, nil
+}
+
+// mostWarnings bounds what a plan says.
+const mostWarnings = 10
+
+func (l *loaded) warn(text string) {
+	if len(l.warnings) < mostWarnings && !slices.Contains(l.warnings, text) {
+		l.warnings = append(l.warnings, text)
+	}
+}
+
+// folderOf makes a folder of files: an archive in memory, which is one to read.
+func folderOf(files map[string][]byte) (fs.FS, error) {
+	var packed bytes.Buffer
+	w := zip.NewWriter(&packed)
+	for _, name := range slices.Sorted(maps.Keys(files)) {
+		if !fs.ValidPath(name) {
+			return nil, schemas.Errorf(schemas.Invalid, "the package has a file whose name cannot be used: %.80q", name)
+		}
+		file, err := w.CreateHeader(&zip.FileHeader{Name: name, Method: zip.Store})
+		if err == nil {
+			_, err = file.Write(files[name])
+		}
+		if err != nil {
+			return nil, schemas.Wrap(schemas.Internal, err, "the file %.80q cannot be kept", name)
+		}
+	}
+	if err := w.Close(); err != nil {
+		return nil, schemas.Wrap(schemas.Internal, err, "the files of the package cannot be kept")
+	}
+	return zip.NewReader(bytes.NewReader(packed.Bytes()), int64(packed.Len()))
+}

@@ -1,0 +1,109 @@
+package host
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"time"
+
+	enumspb "go.temporal.io/api/enums/v1"
+	"go.temporal.io/api/serviceerror"
+	"go.temporal.io/sdk/activity"
+	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/temporal"
+
+	"github.com/tenuto-dev/tenuto/activities/provider/model"
+	"github.com/tenuto-dev/tenuto/activities/provider/model/fleet"
+	"github.com/tenuto-dev/tenuto/schemas"
+)
+
+// evalRuns carries out the runs of an evaluation that are no line, as workflows of their own.
+type evalRuns struct{ temporal client.Client }
+
+// evalRunLongest bounds a run of a cell.
+const evalRunLongest = 7 * 24 * time.Hour
+
+// Run implements evaluate.Workflows. A run that failed before is made anew; one that goes on is joined.
+func (r evalRuns) Run(ctx context.Context, in schemas.RunRequest) (schemas.RunOutcome, error) {
+	var out schemas.RunOutcome
+	run, err := r.temporal.ExecuteWorkflow(ctx, client.StartWorkflowOptions{
+		ID: schemas.RunWorkflowID(in.Tenant, in.RunID), TaskQueue: schemas.QueueInteractive, WorkflowExecutionTimeout: evalRunLongest,
+		WorkflowIDConflictPolicy: enumspb.WORKFLOW_ID_CONFLICT_POLICY_USE_EXISTING, WorkflowIDReusePolicy: enumspb.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE,
+		StaticSummary: "chain " + in.Plan.Chain + ", for an evaluation", Priority: temporal.Priority{PriorityKey: evalPriority, FairnessKey: in.Tenant}, Memo: memoOf(in),
+		TypedSearchAttributes: temporal.NewSearchAttributes(
+			temporal.NewSearchAttributeKeyKeyword(schemas.AttrTenant).ValueSet(in.Tenant), temporal.NewSearchAttributeKeyKeyword(schemas.AttrChain).ValueSet(in.Plan.Chain),
+		),
+	}, schemas.Chain.Name(), in)
+	if err == nil {
+		err = run.Get(ctx, &out)
+	}
+	return out, codedOf(ctx, err)
+}
+
+// evalPriority is that of work that nobody waits for.
+const evalPriority = 5
+
+func memoOf(in schemas.RunRequest) map[string]any {
+	memo := map[string]any{}
+	for key, value := range in.Memo() {
+		memo[key] = value
+	}
+	return memo
+}
+
+// codedOf gives the failure of a run the code that worker/bind recorded.
+func codedOf(ctx context.Context, err error) error {
+	if err == nil || ctx.Err() != nil {
+		return err
+	}
+	if app, ok := errors.AsType[*temporal.ApplicationError](err); ok {
+		return &schemas.Error{Code: schemas.Code(app.Type()), Message: app.Message(), RetryAfter: app.NextRetryDelay(), Cause: err}
+	}
+	if _, ok := errors.AsType[*temporal.WorkflowExecutionError](err); ok {
+		return schemas.Wrap(schemas.Conflict, err, "the run of the chain was cancelled, terminated or took too long")
+	}
+	return schemas.Wrap(schemas.Unavailable, err, "Temporal cannot carry out the run of the chain now")
+}
+
+// AwaitTurn implements evaluate.Workflows.
+func (r evalRuns) AwaitTurn(ctx context.Context, id string) error {
+	err := r.temporal.GetWorkflow(ctx, id, "").Get(ctx, nil)
+	if _, gone := errors.AsType[*serviceerror.NotFound](err); gone || err == nil || ctx.Err() != nil {
+		return ctx.Err()
+	}
+	if _, ended := errors.AsType[*temporal.WorkflowExecutionError](err); ended {
+		return nil
+	}
+	return schemas.Wrap(schemas.Unavailable, err, "Temporal cannot say whether the turn of another run is over")
+}
+
+// evalModels are the models of the installation, for evaluations.
+type evalModels struct{ fleet *fleet.Fleet }
+
+// Defined implements evaluate.Models.
+func (m evalModels) Defined(name string) (schemas.ProviderDef, schemas.ModelDef, bool) {
+	if !strings.Contains(name, "/") {
+		return schemas.ProviderDef{}, schemas.ModelDef{}, false
+	}
+	if _, _, err := m.fleet.Installed.Resolve(name); err != nil {
+		return schemas.ProviderDef{}, schemas.ModelDef{}, false
+	}
+	provider, _, _ := strings.Cut(name, "/")
+	return m.fleet.Models.Providers[provider], fleet.Defined(m.fleet.Models, name), true
+}
+
+// Embed implements evaluate.Models.
+func (m evalModels) Embed(ctx context.Context, tenant string, models schemas.Models, name string, texts []string) ([][]float32, schemas.Usage, error) {
+	target, err := m.fleet.Target(models, name)
+	if err != nil {
+		return nil, schemas.Usage{}, err
+	}
+	resp, recorded, err := target.Provider.EmbedRecorded(ctx, tenant, model.EmbedRequest{Model: target.Model, Inputs: texts})
+	if err != nil || recorded {
+		return resp.Vectors, schemas.Usage{}, err
+	}
+	return resp.Vectors, schemas.Usage{Calls: 1, InputTokens: resp.Tokens}, nil
+}
+
+// attemptOf is which attempt of an activity this is.
+func attemptOf(ctx context.Context) int { return int(activity.GetInfo(ctx).Attempt) }
