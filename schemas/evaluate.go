@@ -146,7 +146,12 @@ type CellsOutcome struct {
 type CompareRequest struct {
 	Run   EvalRun `json:"run"`
 	Round int     `json:"round,omitempty"`
+	Try   int     `json:"try,omitempty"` // from 0
+	Last  bool    `json:"last,omitempty"`
 }
+
+// EvalCompareColumn stands for comparisons where a provider's identity is meant.
+const EvalCompareColumn = "compare"
 
 // JudgeRequest asks for the result of a run.
 type JudgeRequest struct {

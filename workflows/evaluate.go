@@ -119,12 +119,10 @@ func (e *evaluation) rounds(ctx workflow.Context) (schemas.EvalSummary, error) {
 func (e *evaluation) judge(ctx workflow.Context, round int) (schemas.EvalJudgement, error) {
 	cancelled := ctx.Err() != nil
 	ctx, _ = workflow.NewDisconnectedContext(ctx)
-	if e.plan.Comparisons > 0 && !e.plan.Known {
-		out, err := step.Do(ctx, step.Calling, schemas.Compare, schemas.CompareRequest{Run: e.run, Round: round}, "judge outputs side by side")
-		if err != nil {
+	if e.plan.Comparisons > 0 && (!e.plan.Known || round > 0) && !cancelled && !e.stopped {
+		if err := e.compare(ctx, round); err != nil {
 			return schemas.EvalJudgement{}, err
 		}
-		e.paid(out)
 	}
 	e.say(ctx, schemas.EvalJudging, "")
 	judgement, err := step.Do(ctx, step.Planning, schemas.JudgeEval, schemas.JudgeRequest{
@@ -141,6 +139,31 @@ func (e *evaluation) judge(ctx workflow.Context, round int) (schemas.EvalJudgeme
 	e.say(ctx, state, "")
 	verdict := temporal.NewSearchAttributeKeyKeyword(schemas.AttrVerdict).ValueSet(string(judgement.Summary.Ruling))
 	return judgement, workflow.UpsertTypedSearchAttributes(ctx, verdict)
+}
+
+// compare has outputs judged side by side, in the turn of comparisons, with further tries for what may pass.
+func (e *evaluation) compare(ctx workflow.Context, round int) error {
+	release, err := e.turn(ctx, schemas.EvalCompareColumn)
+	if release == nil || err != nil {
+		return err
+	}
+	defer release()
+	wait := firstTryWait
+	for try := range cellTries {
+		out, err := step.Do(ctx, step.Calling, schemas.Compare, schemas.CompareRequest{Run: e.run, Round: round, Try: try, Last: try == cellTries-1}, "judge outputs side by side")
+		if err != nil {
+			return err
+		}
+		e.progress.Usage, e.progress.Cost = e.progress.Usage.Add(out.Usage), e.progress.Cost.Add(out.Cost)
+		if out.Again == 0 || out.Stopped {
+			return nil
+		}
+		if err := workflow.Sleep(ctx, max(wait, time.Duration(out.RetryAfterMS)*time.Millisecond)); err != nil {
+			return err
+		}
+		wait = min(2*wait, longTryWait)
+	}
+	return nil
 }
 
 // tell tells whoever wants to know of the verdict. The result stands whatever becomes of that.

@@ -83,36 +83,15 @@ func ofPlan(before schemas.EvalResult, columns int) ([]schemas.EvalColumn, []sch
 
 // gathering finds what became of cells.
 type gathering struct {
-	known   map[string]*known // by provider's identity
-	errored map[string]schemas.CellRecord
-	columns []schemas.EvalColumn
+	known    map[string]*known // by provider's identity
+	errored  map[string]schemas.CellRecord
+	columns  []schemas.EvalColumn
+	contests map[string]contest // by the place of a cell
+	compared *known
 }
 
 func (a *Activities) gather(ctx context.Context, in schemas.JudgeRequest, plan stored) ([]schemas.CellRecord, error) {
-	g := gathering{known: map[string]*known{}, errored: map[string]schemas.CellRecord{}, columns: plan.Columns}
-	for _, c := range plan.Columns {
-		if g.known[c.ID] != nil {
-			continue
-		}
-		k, err := a.knownOf(ctx, in.Run, c.ID)
-		if err != nil {
-			return nil, err
-		}
-		g.known[c.ID] = k
-	}
-	for info, err := range a.Store.All(ctx, errorsPrefix(in.Run)) {
-		if err != nil {
-			return nil, err
-		}
-		cells, err := a.readPack(ctx, info)
-		if err != nil {
-			return nil, err
-		}
-		for _, c := range cells {
-			g.errored[c.ID.Score] = c
-		}
-	}
-	cells, err := a.plannedCells(ctx, in, plan)
+	g, cells, err := a.gathering(ctx, in, plan)
 	if err != nil {
 		return nil, err
 	}
@@ -123,8 +102,29 @@ func (a *Activities) gather(ctx context.Context, in schemas.JudgeRequest, plan s
 	return records, nil
 }
 
-// record is what became of a cell. The same content may stand in several cells of a run.
+// record is what became of a cell.
 func (g gathering) record(c planned) schemas.CellRecord {
+	out := g.partial(c)
+	contest, ok := g.contests[placeID(c)]
+	if !ok || out.State != schemas.CellScored {
+		return out
+	}
+	id := contest.outcomeID(c)
+	if found, ok := g.compared.scored[id]; ok {
+		partly := out.Reused
+		out = *found
+		out.Reused = partly && !g.compared.own[id]
+	} else if failed, ok := g.errored[id]; ok {
+		out = failed
+	} else {
+		out.State, out.Pass, out.Score, out.Reason, out.Code = schemas.CellErrored, false, 0, notCompared, schemas.Unavailable
+	}
+	out.ID, out.Case, out.Column, out.Sample = c.ID, c.Case, c.Column, c.Sample
+	return out
+}
+
+// partial is what became of a cell by itself. The same content may stand in several cells of a run.
+func (g gathering) partial(c planned) schemas.CellRecord {
 	out := recordOf(c)
 	k := g.known[g.columns[c.Column].ID]
 	if found, ok := k.scored[c.ID.Score]; ok {

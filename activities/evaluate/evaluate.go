@@ -6,6 +6,7 @@ import (
 	"context"
 	"sync"
 
+	"github.com/tenuto-dev/tenuto/activities/internal/grader"
 	"github.com/tenuto-dev/tenuto/activities/provider/blob"
 	"github.com/tenuto-dev/tenuto/activities/provider/blob/registry"
 	"github.com/tenuto-dev/tenuto/schemas"
@@ -49,6 +50,7 @@ type Activities struct {
 	Workflows Workflows
 	Records   Records
 	Models    Models
+	Poster    grader.Poster // of assertions that ask a webhook
 
 	Attempt func(ctx context.Context) int // which attempt of the call this is, from 1
 

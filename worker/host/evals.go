@@ -3,6 +3,7 @@ package host
 import (
 	"context"
 	"errors"
+	"net/http"
 	"strings"
 	"time"
 
@@ -14,6 +15,7 @@ import (
 
 	"github.com/tenuto-dev/tenuto/activities/provider/model"
 	"github.com/tenuto-dev/tenuto/activities/provider/model/fleet"
+	"github.com/tenuto-dev/tenuto/activities/provider/web"
 	"github.com/tenuto-dev/tenuto/schemas"
 )
 
@@ -103,6 +105,20 @@ func (m evalModels) Embed(ctx context.Context, tenant string, models schemas.Mod
 		return resp.Vectors, schemas.Usage{}, err
 	}
 	return resp.Vectors, schemas.Usage{Calls: 1, InputTokens: resp.Tokens}, nil
+}
+
+// evalPoster posts to the services that assertions name: public ones, and those inside the house that callbacks may be sent to.
+type evalPoster struct {
+	web   *web.Client
+	allow []string
+}
+
+// Post implements grader.Poster.
+func (p evalPoster) Post(ctx context.Context, url string, body []byte) (status int, answer []byte, err error) {
+	response, err := p.web.Do(ctx, web.Request{
+		Method: http.MethodPost, URL: url, Headers: http.Header{"Content-Type": {"application/json"}}, Body: body, Allow: p.allow, Public: true,
+	})
+	return response.Status, response.Body, err
 }
 
 // attemptOf is which attempt of an activity this is.

@@ -130,6 +130,10 @@ func activitiesOver(deps Deps) bound {
 		Store: deps.Store, Journal: deps.Journal, Fleet: deps.Fleet, Web: &web.Client{}, Hub: deps.Hub, Meter: deps.Meter,
 		Find: &retrieve.Activities{Store: deps.Store, Index: deps.Index, Models: deps.Models},
 	}
+	poster := evalPoster{web: &web.Client{}}
+	if deps.Notify != nil {
+		poster.allow = deps.Notify.Allow
+	}
 	releases := registry.New(deps.Store, time.Now)
 	releases.Meter = deps.Meter
 	return bound{
@@ -149,7 +153,7 @@ func activitiesOver(deps Deps) bound {
 		tell:  &callback.Activities{Store: deps.Store, Records: deps.Journal, Sender: deps.Notify, Now: time.Now},
 		eval: &evaluate.Activities{
 			Store: deps.Store, Registry: releases, Chains: steps, Workflows: evalRuns{deps.Temporal}, Records: deps.Journal, Models: evalModels{deps.Fleet},
-			Attempt: attemptOf,
+			Attempt: attemptOf, Poster: poster,
 		},
 	}
 }
@@ -192,6 +196,7 @@ func (b bound) bind(r bind.Registry) {
 	bind.Activity(r, schemas.OpenColumn, b.eval.Open)
 	bind.Activity(r, schemas.AwaitTurn, b.eval.AwaitTurn)
 	bind.Activity(r, schemas.RunCells, b.eval.Cells)
+	bind.Activity(r, schemas.Compare, b.eval.Compare)
 	bind.Activity(r, schemas.JudgeEval, b.eval.Result)
 }
 
