@@ -376,9 +376,19 @@ func EvalRunsPrefix(tenant, suite string) string { return SuitePrefix(tenant, su
 // EvalRunPrefix is where a run keeps its own: work to do, errors, result and reports.
 func EvalRunPrefix(tenant, suite, id string) string { return EvalRunsPrefix(tenant, suite) + id + "/" }
 
+// EvalSummariesPrefix is where the summaries of a suite's runs stand, in the order of their ids.
+func EvalSummariesPrefix(tenant, suite string) string {
+	return SuitePrefix(tenant, suite) + "summaries/"
+}
+
 // EvalSummaryKey is the EvalSummary of a run. Those of a suite stand together, in the order of their ids.
 func EvalSummaryKey(tenant, suite, id string) string {
-	return SuitePrefix(tenant, suite) + "summaries/" + id + ".json"
+	return EvalSummariesPrefix(tenant, suite) + id + ".json"
+}
+
+// EvalClaimKey says which run of a suite an idempotency key stands for.
+func EvalClaimKey(tenant, suite, key string) string {
+	return SuitePrefix(tenant, suite) + "claims/" + Hash([]byte(key)) + ".json"
 }
 
 // EvalFile names one of the files that a run leaves.

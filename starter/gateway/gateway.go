@@ -243,6 +243,7 @@ func (g *Gateway) assemble(version string) http.Handler {
 	g.releaseRoutes()
 	g.importRoutes()
 	g.recallRoutes()
+	g.evalRoutes()
 	g.labelRoutes()
 	g.exportRoutes()
 	g.modelRoutes(mux)

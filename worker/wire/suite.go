@@ -25,10 +25,16 @@ type CheckedSuite struct {
 // CheckSuite reads and checks a suite with the files that it names, which lie in its folder or below. Its cells are counted and not made;
 // more of them than allowed are a problem.
 func CheckSuite(file string, allowed int64) CheckedSuite {
+	found, _ := checkSuite(file, allowed, nil)
+	return found
+}
+
+// checkSuite is CheckSuite with the suite, which is nil where there are problems in its files. What is read is kept in read, unless that is nil.
+func checkSuite(file string, allowed int64, read *recorder) (CheckedSuite, *suite.Suite) {
 	file = filepath.Clean(file)
 	dir, name := filepath.Split(file)
-	refuse := func(message string) CheckedSuite {
-		return CheckedSuite{Problems: []schemas.Problem{{File: file, Message: message}}}
+	refuse := func(message string) (CheckedSuite, *suite.Suite) {
+		return CheckedSuite{Problems: []schemas.Problem{{File: file, Message: message}}}, nil
 	}
 	if info, err := os.Stat(file); err == nil && info.IsDir() {
 		return refuse("this is a folder: name the file of a suite, or check a whole project with `tenuto check`")
@@ -38,10 +44,15 @@ func CheckSuite(file string, allowed int64) CheckedSuite {
 		return refuse("its folder cannot be opened: check that it exists and is a folder")
 	}
 	defer root.Close()
-	s, problems, warnings := suite.Load(root.FS(), name)
+	folder := root.FS()
+	if read != nil {
+		read.FS = folder
+		folder = read
+	}
+	s, problems, warnings := suite.Load(folder, name)
 	out := CheckedSuite{Problems: below(dir, problems), Warnings: below(dir, warnings)}
 	if s == nil {
-		return out
+		return out, nil
 	}
 	outline := s.Outline()
 	outline.File = file
@@ -49,7 +60,7 @@ func CheckSuite(file string, allowed int64) CheckedSuite {
 	if _, err := s.Cells(suite.Expansion{MaxCells: allowed}); err != nil {
 		out.Problems = append(out.Problems, schemas.Problem{File: file, Message: schemas.SafeMessage(err)})
 	}
-	return out
+	return out, s
 }
 
 // below names the files of problems from where their folder is named from.

@@ -27,7 +27,9 @@ func Start(t testing.TB, change func(*gateway.Deps)) *Server {
 	t.Helper()
 	store := blob.New(&memblob.Driver{})
 	work := &Work{Store: store}
-	temporal := &Temporal{Handlers: work.Handlers(), Answers: map[string]any{schemas.LedgerShow.Name(): work.showLedger}}
+	temporal := &Temporal{Handlers: work.Handlers(), Answers: map[string]any{
+		schemas.LedgerShow.Name(): work.showLedger, schemas.EvalShow.Name(): work.showEval,
+	}}
 	work.Temporal = temporal
 	return serve(t, &Server{Temporal: temporal, Work: work, Store: store}, change)
 }

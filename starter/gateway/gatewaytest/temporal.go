@@ -203,6 +203,10 @@ func (f *Temporal) DescribeWorkflow(_ context.Context, id, runID string) (*clien
 	out.WorkflowExecution.ID, out.WorkflowExecution.RunID = id, r.runID
 	out.Status, out.Memo, out.WorkflowStartTime = r.status(), r.memo, r.started
 	out.TypedSearchAttributes = r.options.TypedSearchAttributes
+	if !r.closed.IsZero() {
+		closed := r.closed
+		out.WorkflowCloseTime = &closed
+	}
 	return out, nil
 }
 
@@ -264,7 +268,8 @@ func (r *run) matches(query string) bool {
 	running := !strings.Contains(query, "ExecutionStatus = 'Running'") || r.status() == enumspb.WORKFLOW_EXECUTION_STATUS_RUNNING
 	release, _ := r.options.TypedSearchAttributes.GetKeyword(temporal.NewSearchAttributeKeyKeyword(schemas.AttrRelease))
 	onRelease := !strings.Contains(query, schemas.AttrRelease) || release != "" && strings.Contains(query, "'"+release+"'")
-	return running && onRelease && named("WorkflowType", r.kind) && named("WorkflowId", r.options.ID) &&
+	suite, _ := r.options.TypedSearchAttributes.GetKeyword(temporal.NewSearchAttributeKeyKeyword(schemas.AttrSuite))
+	return running && onRelease && named(schemas.AttrSuite, suite) && named("WorkflowType", r.kind) && named("WorkflowId", r.options.ID) &&
 		named(schemas.AttrTenant, strings.Split(r.options.ID, "/")[1])
 }
 

@@ -28,6 +28,7 @@ type Work struct {
 	told    []string                   // URLs of callbacks
 	made    map[string]int             // how often a step was carried out
 	ledgers map[string]*ledger         // by workflow id
+	evals   map[string]*evaluation     // by workflow id
 	indexed map[string]map[string]text // by tenant/collection, by document
 }
 
@@ -67,6 +68,9 @@ func (w *Work) Handlers() map[string]Handler {
 		schemas.RecallRuns.Name(): typed(w.recall),
 
 		schemas.Callback.Name(): typed(w.callback),
+
+		schemas.Evaluate.Name():   typed(w.evaluate),
+		schemas.EvalDecide.Name(): typed(w.decide),
 
 		schemas.Chain.Name():    typed(w.chain),
 		schemas.Lane.Name():     typed(w.lane),
