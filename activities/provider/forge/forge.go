@@ -1,4 +1,4 @@
-// Package forge reads folders of repositories on a code host, behind one portable type.
+// Package forge reads folders of repositories on a code host and keeps issues there, behind portable types.
 package forge
 
 import (

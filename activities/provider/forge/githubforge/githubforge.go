@@ -1,12 +1,15 @@
-// Package githubforge reads repositories on GitHub or GitHub Enterprise through its REST API.
+// Package githubforge reads repositories on GitHub or GitHub Enterprise, and writes their issues, through its REST API.
 package githubforge
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/google/go-github/v62/github"
@@ -26,13 +29,17 @@ const (
 // Options say whose repositories to read.
 type Options struct {
 	BaseURL string // of the API; DefaultURL if empty, https://HOST/api/v3 of GitHub Enterprise
-	Token   string // that may read the repositories; empty for public ones
+	Token   string // that may read the repositories, and write issues of those that are told of regressions; empty for public ones
 }
 
 // Driver speaks to one server. It is safe for concurrent use.
 type Driver struct {
 	client *github.Client
 	host   string
+	token  bool // there is one
+
+	mu   sync.Mutex
+	self *github.User // whom the token is of; nil until somebody asks, without a login for an app
 }
 
 var _ forge.Driver = (*Driver)(nil)
@@ -52,7 +59,7 @@ func New(o Options) (*Driver, error) {
 		client = client.WithAuthToken(o.Token)
 	}
 	client.BaseURL = u
-	return &Driver{client: client, host: u.Host}, nil
+	return &Driver{client: client, host: u.Host, token: o.Token != ""}, nil
 }
 
 // sameHost follows renamed repositories and nothing that leads elsewhere.
@@ -65,7 +72,8 @@ func sameHost(next *http.Request, via []*http.Request) error {
 
 var errRedirect = errors.New("a redirect to another server is not followed")
 
-// bounded cuts responses that are too long.
+// bounded cuts responses that are too long, and tells limits apart: GitHub names the time at which the hour ends in every answer, and the client
+// takes it for the time to wait even where the hour is not used up.
 type bounded struct{ http.RoundTripper }
 
 // RoundTrip implements [http.RoundTripper].
@@ -73,6 +81,9 @@ func (b bounded) RoundTrip(r *http.Request) (*http.Response, error) {
 	response, err := b.RoundTripper.RoundTrip(r)
 	if err == nil {
 		response.Body = http.MaxBytesReader(nil, response.Body, maxResponse)
+		if response.StatusCode == http.StatusForbidden && response.Header.Get(remaining) != "0" {
+			response.Header.Del(reset)
+		}
 	}
 	return response, err
 }
@@ -165,7 +176,7 @@ func (d *Driver) fail(ctx context.Context, err error, doing string) error {
 		return wait(say(schemas.RateLimited, "the requests of this hour are used up"), time.Until(limited.Rate.Reset.Time))
 	}
 	if limited, ok := errors.AsType[*github.AbuseRateLimitError](err); ok {
-		return wait(say(schemas.RateLimited, "it asks for a slower pace"), limited.GetRetryAfter())
+		return wait(say(schemas.RateLimited, "it asks for a slower pace"), cmp.Or(limited.GetRetryAfter(), pause))
 	}
 	var tooLong *http.MaxBytesError
 	response, answered := errors.AsType[*github.ErrorResponse](err)
@@ -186,12 +197,8 @@ func (d *Driver) answer(response *http.Response, say func(schemas.Code, string) 
 	switch status := response.StatusCode; {
 	case status == http.StatusUnauthorized:
 		return say(schemas.Unauthorized, "it does not accept the token; check GITHUB_TOKEN of the worker")
-	case status == http.StatusTooManyRequests:
-		seconds, err := time.ParseDuration(response.Header.Get("Retry-After") + "s")
-		if err != nil {
-			seconds = time.Minute
-		}
-		return wait(say(schemas.RateLimited, "it asks for a slower pace"), seconds)
+	case limited(response):
+		return wait(say(schemas.RateLimited, "it asks for a slower pace"), asked(response))
 	case status == http.StatusForbidden:
 		return say(schemas.Unauthorized, "the token may not do this; check what GITHUB_TOKEN of the worker is allowed")
 	case status == http.StatusNotFound:
@@ -206,6 +213,32 @@ func (d *Driver) answer(response *http.Response, say func(schemas.Code, string) 
 		return say(schemas.Unavailable, "it fails; try again later")
 	}
 	return say(schemas.Internal, "it answers with status "+response.Status)
+}
+
+// Headers of limits.
+const (
+	remaining  = "X-Ratelimit-Remaining"
+	reset      = "X-Ratelimit-Reset"
+	retryAfter = "Retry-After"
+)
+
+// pause is how long to wait where GitHub does not say: "at least one minute", as its documents on rate limits have it.
+const pause = time.Minute
+
+// limited reports whether an answer that the client takes for a plain refusal asks for a slower pace.
+func limited(response *http.Response) bool {
+	return response.StatusCode == http.StatusTooManyRequests || response.StatusCode == http.StatusForbidden && response.Header.Get(retryAfter) != ""
+}
+
+// asked is how long such an answer asks to wait.
+func asked(response *http.Response) time.Duration {
+	if seconds, err := strconv.ParseUint(response.Header.Get(retryAfter), 10, 31); err == nil {
+		return time.Duration(seconds) * time.Second
+	}
+	if at, err := strconv.ParseInt(response.Header.Get(reset), 10, 64); err == nil && response.Header.Get(remaining) == "0" {
+		return time.Until(time.Unix(at, 0))
+	}
+	return pause
 }
 
 // longestWait bounds how long a server can ask to wait.

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/tenuto-dev/tenuto/activities/provider/forge"
 	"github.com/tenuto-dev/tenuto/schemas"
@@ -17,8 +18,11 @@ import (
 
 // Driver holds repositories in memory. The zero value has none; it is safe for concurrent use.
 type Driver struct {
+	Now func() time.Time // of issues and comments; time.Now if nil
+
 	mu    sync.Mutex
 	repos map[forge.Repository]*repository
+	ids   int64 // of comments, so far
 }
 
 type repository struct {
@@ -26,6 +30,9 @@ type repository struct {
 	refs    map[string]string // branches and tags, to commits
 	commits map[string]map[string]File
 	blobs   map[string][]byte
+
+	issues   []*Issue // by number, from 1
+	disabled bool     // it takes no issues
 }
 
 // File is a file of a commit.

@@ -12,3 +12,8 @@ func TestDriver(t *testing.T) {
 	t.Parallel()
 	forgetest.Run(t, func(_ *testing.T, host *memforge.Driver) forge.Driver { return host })
 }
+
+func TestIssues(t *testing.T) {
+	t.Parallel()
+	forgetest.RunIssues(t, func(_ *testing.T, host *memforge.Driver) forge.IssueDriver { return host })
+}

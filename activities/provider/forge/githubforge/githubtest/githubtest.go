@@ -1,4 +1,4 @@
-// Package githubtest is GitHub's REST API over repositories in memory, as far as it is read here, for tests.
+// Package githubtest is GitHub's REST API over repositories in memory, as far as it is used here, for tests.
 package githubtest
 
 import (
@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"net/http"
+	"net/http/httptest"
 	"slices"
 	"strconv"
 	"strings"
@@ -16,16 +17,21 @@ import (
 	"github.com/tenuto-dev/tenuto/activities/provider/forge/memforge"
 )
 
-// API answers as GitHub does: its routes, statuses, messages and headers are those of its reference for commits, trees and blobs. It is safe
-// for concurrent use.
+// API answers as GitHub does: its routes, statuses, messages and headers are those of its reference for commits, trees, blobs, issues and
+// comments. It is safe for concurrent use.
 type API struct {
 	Host  *memforge.Driver
 	Token string // that it wants; empty lets everybody read
 	Most  int    // entries of a tree, after which it is cut off; 0 is GitHub's 100,000
 
-	mu    sync.Mutex
-	calls []string
-	fails []Failure
+	Cursors  int  // pages of issues beyond that one are answered by cursors only; 0 is none
+	App      bool // the token is an app's, which is no user
+	ReadOnly bool // the token may not write
+
+	mu      sync.Mutex
+	calls   []string
+	fails   []Failure
+	written []Write
 }
 
 // Failure is an answer in place of the right one.
@@ -33,6 +39,7 @@ type Failure struct {
 	Status int
 	Header map[string]string
 	Body   string
+	Lost   bool // what was asked for is done before
 }
 
 // Fail has the next calls answered with failures; a zero one is answered well.
@@ -67,21 +74,35 @@ func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("X-RateLimit-Remaining", "4987")
 	w.Header().Set("X-RateLimit-Reset", strconv.FormatInt(time.Now().Add(time.Hour).Unix(), 10))
 	w.Header().Set("X-GitHub-Media-Type", "github.v3; format=json")
-	if f := a.next(r); f.Status != 0 {
-		for name, value := range f.Header {
-			w.Header().Set(name, value)
-		}
-		w.WriteHeader(f.Status)
-		fmt.Fprint(w, f.Body)
+	f := a.next(r)
+	if f.Status == 0 {
+		a.serve(w, r)
 		return
 	}
+	if f.Lost {
+		a.serve(httptest.NewRecorder(), r)
+	}
+	for name, value := range f.Header {
+		w.Header().Set(name, value)
+	}
+	w.WriteHeader(f.Status)
+	fmt.Fprint(w, f.Body)
+}
+
+func (a *API) serve(w http.ResponseWriter, r *http.Request) {
 	parts := strings.Split(strings.TrimPrefix(strings.TrimPrefix(r.URL.Path, "/api/v3"), "/"), "/")
 	switch {
 	case r.Header.Get("User-Agent") == "":
 		problem(w, http.StatusForbidden, "Request forbidden by administrative rules. Please make sure your request has a User-Agent header.")
 	case a.Token != "" && r.Header.Get("Authorization") != "" && r.Header.Get("Authorization") != "Bearer "+a.Token:
 		problem(w, http.StatusUnauthorized, "Bad credentials")
-	case a.Token != "" && r.Header.Get("Authorization") == "", r.Method != http.MethodGet, len(parts) < 5 || parts[0] != "repos":
+	case a.Token != "" && r.Header.Get("Authorization") == "":
+		problem(w, http.StatusNotFound, "Not Found")
+	case len(parts) == 1 && parts[0] == "user":
+		a.user(w)
+	case len(parts) > 3 && parts[0] == "repos" && parts[3] == "issues":
+		a.issues(w, r, forge.Repository{Owner: parts[1], Name: parts[2]}, parts[4:])
+	case r.Method != http.MethodGet, len(parts) < 5 || parts[0] != "repos":
 		problem(w, http.StatusNotFound, "Not Found")
 	case parts[3] == "commits":
 		a.commit(w, r, forge.Repository{Owner: parts[1], Name: parts[2]}, strings.Join(parts[4:], "/"))
