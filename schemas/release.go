@@ -71,6 +71,9 @@ type LabelEvent struct {
 	Recall    string         `json:"recall,omitempty"`    // of a recall: the release that was recalled, which need not be the label's
 	Proposal  *LabelProposal `json:"proposal,omitempty"`  // that waits for a second person
 	Decided   *LabelProposal `json:"decided,omitempty"`   // that this entry approved or rejected
+
+	Requires []SuiteRequirement `json:"requires,omitempty"` // suites that pass before a move; an undo needs none
+	Gate     *LabelGate         `json:"gate,omitempty"`     // of a move of a label that requires suites
 }
 
 // LabelEventKind is what happened to a label.
@@ -85,7 +88,8 @@ const (
 	LabelReject    LabelEventKind = "reject"
 	LabelProtect   LabelEventKind = "protect"
 	LabelUnprotect LabelEventKind = "unprotect"
-	LabelRecall    LabelEventKind = "recall" // a release of the chain was recalled
+	LabelRecall    LabelEventKind = "recall"  // a release of the chain was recalled
+	LabelRequire   LabelEventKind = "require" // the suites that it requires are others
 )
 
 // LabelProposal is a move of a protected label that waits for a second person.
@@ -96,6 +100,8 @@ type LabelProposal struct {
 	By      Actor  `json:"by"`
 	AtMS    int64  `json:"at_ms"`
 	Why     string `json:"why,omitempty"`
+
+	Gate *LabelGate `json:"gate,omitempty"` // of a label that requires suites
 }
 
 // ReleasedRun is a run on a release in the release's list of runs.

@@ -166,5 +166,8 @@ func problemOf(response *http.Response, url string) error {
 	if seconds, err := strconv.Atoi(response.Header.Get("Retry-After")); err == nil {
 		coded.RetryAfter = time.Duration(seconds) * time.Second
 	}
+	if len(problem.Evals) > 0 {
+		return &gateRefusal{error: coded, evals: problem.Evals}
+	}
 	return coded
 }

@@ -50,6 +50,12 @@ func TestScripts(t *testing.T) {
 			if err := host(server, env.WorkDir); err != nil {
 				return err
 			}
+			smoke, strict, err := packSuites(server)
+			if err != nil {
+				return err
+			}
+			env.Setenv("PACKAGE", smoke)
+			env.Setenv("STRICT", strict)
 			env.Setenv("TENUTO_URL", server.URL)
 			env.Setenv("TENUTO_API_KEY", gatewaytest.AdminToken)
 			env.Setenv("TZ", "UTC")

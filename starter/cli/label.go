@@ -20,6 +20,7 @@ type labelCommand struct {
 	Reject    rejectLabel    `cmd:"" help:"Reject the proposed move of a protected label."`
 	Protect   protectLabel   `cmd:"" help:"Have every move of a label need a second person."`
 	Unprotect unprotectLabel `cmd:"" help:"Let one person move a label; a proposal that waits is dropped."`
+	Require   requireSuites  `cmd:"" help:"Have a label move only to releases that pass eval suites."`
 }
 
 // oneLabel is CHAIN@LABEL on a command line.
@@ -34,6 +35,9 @@ type (
 		Release string `arg:"" optional:"" help:"Hash of the release, the beginning of it, or another CHAIN@LABEL; none with --undo."`
 		Undo    bool   `help:"Go back to the release that the label pointed to before; each undo goes one further back."`
 		Expect  string `placeholder:"RELEASE" help:"Only if the label points to this release now; none, if it was never set."`
+
+		Override bool   `help:"Move a label that requires suites whatever they say; with --reason."`
+		Reason   string `placeholder:"TEXT" help:"Of an override, which is recorded."`
 	}
 	approveLabel struct {
 		oneLabel
@@ -98,11 +102,15 @@ func labelLine(l rest.Label) string {
 	if l.Protected {
 		line += ", protected"
 	}
+	if len(l.Requires) > 0 {
+		line += ", requires " + requirements(l.Requires)
+	}
 	if l.Recalled {
 		line += ", recalled: no run starts by it"
 	}
 	if p := l.Proposal; p != nil {
 		line += fmt.Sprintf("\nproposal %d of %s: %s%s; a second person approves it with \"tenuto label approve %s\"", p.Number, who(p.By), p.Release, because(p.Why), name)
+		line += gateText(p.Gate)
 	}
 	return line
 }
@@ -112,7 +120,10 @@ func (c setLabel) Run(s *session) error {
 	if (c.Release == "") != c.Undo {
 		return schemas.Errorf(schemas.Invalid, "name the release that %s shall point to, or use --undo", c.Target)
 	}
-	move := rest.MoveLabel{Release: c.Release, Undo: c.Undo, Expect: c.Expect, Why: c.Why}
+	if c.Override != (c.Reason != "") {
+		return schemas.Errorf(schemas.Invalid, "--override moves the label whatever its suites say, and takes --reason TEXT, which is recorded")
+	}
+	move := rest.MoveLabel{Release: c.Release, Undo: c.Undo, Expect: c.Expect, Why: c.Why, Override: c.Override, Reason: c.Reason}
 	if c.Undo && move.Expect == "" {
 		label, err := c.stands(s)
 		if err != nil {
@@ -120,7 +131,15 @@ func (c setLabel) Run(s *session) error {
 		}
 		move.Expect = label.Release
 	}
-	return c.change(s, http.MethodPost, "/moves", move)
+	path, err := c.path("/moves")
+	if err != nil {
+		return err
+	}
+	label, err := s.moveLabel(path, move)
+	if err != nil {
+		return err
+	}
+	return s.print(label, func(w io.Writer) { fmt.Fprintln(w, labelLine(label)) })
 }
 
 // Run approves a proposal.
@@ -180,6 +199,9 @@ func labelState(l rest.Label) string {
 	if l.Protected {
 		state = append(state, "protected")
 	}
+	if len(l.Requires) > 0 {
+		state = append(state, "requires "+counted(len(l.Requires), "suite"))
+	}
 	if l.Proposal != nil {
 		state = append(state, fmt.Sprintf("proposal %d waits", l.Proposal.Number))
 	}
@@ -229,8 +251,16 @@ func (c labelHistory) Run(s *session) error {
 	})
 }
 
-// entryText says what an entry did.
+// entryText says what an entry did, and what let it through.
 func entryText(e rest.LabelEntry) string {
+	gate := e.Gate
+	if e.Proposal != nil {
+		gate = e.Proposal.Gate
+	}
+	return entryKind(e) + gateText(gate)
+}
+
+func entryKind(e rest.LabelEntry) string {
 	switch e.Kind {
 	case schemas.LabelSet:
 		return "set to " + schemas.ShortRelease(e.Release)
@@ -246,6 +276,11 @@ func entryText(e rest.LabelEntry) string {
 		return "protected"
 	case schemas.LabelUnprotect:
 		return "protected no more"
+	case schemas.LabelRequire:
+		if len(e.Requires) == 0 {
+			return "requires no suite any more"
+		}
+		return "requires " + requirements(e.Requires)
 	case schemas.LabelRecall:
 		return "release " + schemas.ShortRelease(e.Recall) + " was recalled"
 	}

@@ -143,11 +143,11 @@ func (c releaseCommand) label(s *session, made released) error {
 			break
 		}
 		r := &made.Releases[i]
-		r.Label = new(rest.Label)
-		move := rest.MoveLabel{Release: r.Hash, Why: c.Message}
-		if err := s.request(http.MethodPost, labelPath(r.Chain, c.Label, "/moves"), move, r.Label); err != nil {
+		label, err := s.moveLabel(labelPath(r.Chain, c.Label, "/moves"), rest.MoveLabel{Release: r.Hash, Why: c.Message})
+		if err != nil {
 			return err
 		}
+		r.Label = &label
 	}
 	return s.print(made, func(w io.Writer) {
 		for _, r := range made.Releases {

@@ -48,7 +48,18 @@ type protectLabelInput struct {
 	Body  rest.ProtectLabel
 }
 
+type requireInput struct {
+	Chain string `path:"chain"`
+	Label string `path:"label"`
+	Body  rest.RequireSuites
+}
+
 type labelOutput struct{ Body rest.Label }
+
+type movedOutput struct {
+	Status int
+	Body   rest.Label
+}
 
 func (g *Gateway) labelRoutes() {
 	const one = "/api/v1/chains/{chain}/labels/{label}"
@@ -63,7 +74,7 @@ func (g *Gateway) labelRoutes() {
 	route(g, add("show-label", http.MethodGet, one, "Show where a label points, and what waits for a second person", http.StatusNotFound), services, g.showLabel)
 	route(g, add("label-history", http.MethodGet, one+"/history", "List what happened to a label, the latest first", http.StatusNotFound), services, g.labelHistory)
 	move := add("move-label", http.MethodPost, one+"/moves", "Point a label to another release, or propose to, where it is protected", http.StatusNotFound, http.StatusConflict)
-	move.Metadata = map[string]any{refuses: true}
+	move.Metadata, move.Responses = map[string]any{refuses: true}, g.gateAnswer()
 	route(g, move, operators, g.moveLabel)
 	approve := add("approve-label", http.MethodPost, one+"/approve", "Approve the proposed move of a protected label", http.StatusNotFound, http.StatusConflict)
 	approve.Metadata = map[string]any{refuses: true}
@@ -75,6 +86,7 @@ func (g *Gateway) labelRoutes() {
 			return g.decideLabel(ctx, in, false)
 		})
 	route(g, add("protect-label", http.MethodPut, one+"/protection", "Say whether moves of a label need a second person", http.StatusConflict), admins, g.protectLabel)
+	route(g, add("require-suites", http.MethodPut, one+"/requirements", "Say which suites have to pass before a label moves", http.StatusNotFound, http.StatusConflict), operators, g.requireSuites)
 }
 
 // labelOf names a label of the caller's tenant.
@@ -86,6 +98,7 @@ func labelStands(name registry.LabelName, tip schemas.LabelEvent) rest.Label {
 	return rest.Label{
 		Chain: name.Chain, Label: name.Label, Release: tip.Release, Number: tip.Number, ChangedAt: time.UnixMilli(tip.AtMS).UTC(),
 		By: tip.By, Why: tip.Why, Protected: tip.Protected, Recalled: tip.Recalled, Proposal: proposalOf(tip.Proposal),
+		Requires: tip.Requires, Gate: tip.Gate,
 	}
 }
 
@@ -93,7 +106,7 @@ func proposalOf(p *schemas.LabelProposal) *rest.LabelProposal {
 	if p == nil {
 		return nil
 	}
-	return &rest.LabelProposal{Number: p.Number, Release: p.Release, Undo: p.Undo, By: p.By, At: time.UnixMilli(p.AtMS).UTC(), Why: p.Why}
+	return &rest.LabelProposal{Number: p.Number, Release: p.Release, Undo: p.Undo, By: p.By, At: time.UnixMilli(p.AtMS).UTC(), Why: p.Why, Gate: p.Gate}
 }
 
 func (g *Gateway) labelsOf(ctx context.Context, chain string) ([]rest.Label, error) {
@@ -171,7 +184,10 @@ func (g *Gateway) labelHistory(ctx context.Context, in *labelHistoryInput) (*pag
 func entryOf(e schemas.LabelEvent) rest.LabelEntry {
 	entry := rest.LabelEntry{
 		Number: e.Number, Kind: e.Kind, At: time.UnixMilli(e.AtMS).UTC(), By: e.By, Why: e.Why, Release: e.Release, Before: e.Before,
-		Protected: e.Protected, Recall: e.Recall, Decided: proposalOf(e.Decided),
+		Protected: e.Protected, Recall: e.Recall, Decided: proposalOf(e.Decided), Gate: e.Gate,
+	}
+	if e.Kind == schemas.LabelRequire {
+		entry.Requires = e.Requires
 	}
 	if e.Kind == schemas.LabelPropose {
 		entry.Proposal = proposalOf(e.Proposal)
@@ -179,31 +195,54 @@ func entryOf(e schemas.LabelEvent) rest.LabelEntry {
 	return entry
 }
 
-func (g *Gateway) moveLabel(ctx context.Context, in *moveLabelInput) (*labelOutput, error) {
-	name := labelOf(ctx, in.Chain, in.Label)
-	if err := cmp.Or(schemas.CheckChain(in.Chain), schemas.CheckLabel(in.Label)); err != nil {
-		return nil, err
-	}
-	if (in.Body.Release == "") != in.Body.Undo {
-		return nil, schemas.Errorf(schemas.Invalid, "name the release that %s shall point to, or ask for undo", name)
-	}
-	move := registry.Move{Name: name, Undo: in.Body.Undo, Expect: in.Body.Expect, By: actor(ctx), Why: in.Body.Why}
-	var err error
-	if in.Body.Release != "" {
-		if move.Release, err = g.hashOf(ctx, name, in.Body.Release); err != nil {
-			return nil, err
-		}
-	}
-	if in.Body.Expect != "" && in.Body.Expect != registry.Nothing {
-		if move.Expect, err = g.hashOf(ctx, name, in.Body.Expect); err != nil {
-			return nil, err
-		}
-	}
-	tip, err := g.registry.Move(ctx, move)
+// moveLabel moves a label at once, or says which runs of suites it waits for.
+func (g *Gateway) moveLabel(ctx context.Context, in *moveLabelInput) (*movedOutput, error) {
+	move, err := g.moveOf(ctx, in)
 	if err != nil {
 		return nil, err
 	}
-	return &labelOutput{labelStands(name, tip)}, nil
+	tip, gated, err := g.registry.Gated(ctx, move)
+	if err != nil {
+		return nil, err
+	}
+	if gated {
+		var waiting []rest.GateRun
+		if move.Gate, waiting, err = g.gate(ctx, tip, move, in.Body); err != nil {
+			return nil, err
+		}
+		if len(waiting) > 0 {
+			out := labelStands(move.Name, tip)
+			out.Waiting = waiting
+			return &movedOutput{Status: http.StatusAccepted, Body: out}, nil
+		}
+	}
+	if tip, err = g.registry.Move(ctx, move); err != nil {
+		return nil, err
+	}
+	return &movedOutput{Status: http.StatusOK, Body: labelStands(move.Name, tip)}, nil
+}
+
+func (g *Gateway) moveOf(ctx context.Context, in *moveLabelInput) (move registry.Move, err error) {
+	name := labelOf(ctx, in.Chain, in.Label)
+	if err := cmp.Or(schemas.CheckChain(in.Chain), schemas.CheckLabel(in.Label)); err != nil {
+		return move, err
+	}
+	if (in.Body.Release == "") != in.Body.Undo {
+		return move, schemas.Errorf(schemas.Invalid, "name the release that %s shall point to, or ask for undo", name)
+	}
+	if in.Body.Override != (in.Body.Reason != "") {
+		return move, schemas.Errorf(schemas.Invalid, "an override of the suites that %s requires takes a reason, and a reason is that of an override", name)
+	}
+	move = registry.Move{Name: name, Undo: in.Body.Undo, Expect: in.Body.Expect, By: actor(ctx), Why: in.Body.Why}
+	if in.Body.Release != "" {
+		if move.Release, err = g.hashOf(ctx, name, in.Body.Release); err != nil {
+			return move, err
+		}
+	}
+	if in.Body.Expect != "" && in.Body.Expect != registry.Nothing {
+		move.Expect, err = g.hashOf(ctx, name, in.Body.Expect)
+	}
+	return move, err
 }
 
 // hashOf is the hash of a release that is named by the beginning of it or by a label. It must be one of the label's chain.

@@ -24,6 +24,7 @@ type Work struct {
 
 	mu      sync.Mutex
 	release Releases
+	judge   Judge
 	broken  map[string]schemas.Code    // by step
 	told    []string                   // URLs of callbacks
 	made    map[string]int             // how often a step was carried out
@@ -68,6 +69,7 @@ func (w *Work) Handlers() map[string]Handler {
 		schemas.RecallRuns.Name(): typed(w.recall),
 
 		schemas.Callback.Name(): typed(w.callback),
+		schemas.Evaluate.Name(): typed(w.evaluate),
 
 		schemas.Evaluate.Name():   typed(w.evaluate),
 		schemas.EvalDecide.Name(): typed(w.decide),

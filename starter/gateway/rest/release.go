@@ -87,6 +87,10 @@ type MoveLabel struct {
 	Undo    bool   `json:"undo,omitempty" doc:"Go back to the release that the label pointed to before. Each undo goes one further back."`
 	Expect  string `json:"expect,omitempty" doc:"Hash of the release that the label must point to now, or the beginning of it, or none; anything if absent."`
 	Why     string `json:"why,omitempty" maxLength:"2000"`
+
+	Waited   []string `json:"waited,omitempty" maxItems:"20" doc:"Of a label that requires suites: ids of the runs that an earlier answer named, whose verdicts this request wants. A run that ended without a verdict and is not named here is followed by another."`
+	Override bool     `json:"override,omitempty" doc:"Move a label that requires suites whatever they say. It takes a reason, and both are recorded."`
+	Reason   string   `json:"reason,omitempty" maxLength:"2000" doc:"Of an override."`
 }
 
 // DecideLabel approves or rejects the move of a protected label.
@@ -113,6 +117,10 @@ type Label struct {
 	Protected bool           `json:"protected,omitempty" doc:"Moves need a second person."`
 	Recalled  bool           `json:"recalled,omitempty" doc:"The release was recalled: no run starts by the label."`
 	Proposal  *LabelProposal `json:"proposal,omitempty" doc:"A move that waits for a second person."`
+
+	Requires []schemas.SuiteRequirement `json:"requires,omitempty" doc:"Suites that have to pass before a move; going back needs none."`
+	Gate     *schemas.LabelGate         `json:"gate,omitempty" doc:"Of the last entry: the verdicts that let the move through, or who overrode them."`
+	Waiting  []GateRun                  `json:"waiting,omitempty" doc:"Of a move that is not decided yet: the runs of the suites. Ask again, with their ids as waited."`
 }
 
 // LabelProposal is a move that waits for a second person, or that was decided.
@@ -123,12 +131,14 @@ type LabelProposal struct {
 	By      schemas.Actor `json:"by"`
 	At      time.Time     `json:"at"`
 	Why     string        `json:"why,omitempty"`
+
+	Gate *schemas.LabelGate `json:"gate,omitempty" doc:"Of a label that requires suites: their verdicts, or who overrode them."`
 }
 
 // LabelEntry is one entry of a label's history.
 type LabelEntry struct {
 	Number    int                    `json:"number"`
-	Kind      schemas.LabelEventKind `json:"kind" enum:"set,undo,propose,approve,reject,protect,unprotect,recall"`
+	Kind      schemas.LabelEventKind `json:"kind" enum:"set,undo,propose,approve,reject,protect,unprotect,recall,require"`
 	At        time.Time              `json:"at"`
 	By        schemas.Actor          `json:"by"`
 	Why       string                 `json:"why,omitempty"`
@@ -138,6 +148,9 @@ type LabelEntry struct {
 	Recall    string                 `json:"recall,omitempty" doc:"Of recall: the release of the chain that was recalled."`
 	Proposal  *LabelProposal         `json:"proposal,omitempty" doc:"Of propose: what was proposed."`
 	Decided   *LabelProposal         `json:"decided,omitempty" doc:"Of approve and reject: the proposal."`
+
+	Requires []schemas.SuiteRequirement `json:"requires,omitempty" doc:"Of require: the suites that have to pass from then on."`
+	Gate     *schemas.LabelGate         `json:"gate,omitempty" doc:"Of a move of a label that requires suites: their verdicts, or who overrode them."`
 }
 
 // NewChainRun asks for a run of a chain under a release.

@@ -18,6 +18,7 @@ type Problem struct {
 	Code      schemas.Code `json:"code" doc:"The failure's class."`
 	RequestID string       `json:"request_id,omitempty" doc:"Names the request in the gateway's logs."`
 	Errors    []Fault      `json:"errors,omitempty" doc:"The single faults of the input."`
+	Evals     []GateRun    `json:"evals,omitempty" doc:"Of a label that is not moved because suites that it requires did not pass: their runs."`
 }
 
 // Fault is one fault of a request.

@@ -15,6 +15,7 @@ type Move struct {
 	Expect  string // hash that the label must point to; Nothing for none, empty for any
 	By      schemas.Actor
 	Why     string
+	Gate    *schemas.LabelGate // of a label that requires suites; an undo needs none
 }
 
 // Nothing is what a label is expected to point to that was never set.
@@ -23,7 +24,7 @@ const Nothing = "none"
 // Move moves a label, or proposes to, where it is protected. Of moves at the same time one wins. A move to where the label points already
 // changes nothing. The returned entry says how the label stands; it has a proposal where a second person must approve. Errors: conflict where
 // the label has moved meanwhile or does not point to what is expected, or where there is no way back; not_found, refused for a recalled
-// release, those of the store.
+// release and where the gate does not meet what the label requires, those of the store.
 func (r *Registry) Move(ctx context.Context, m Move) (schemas.LabelEvent, error) {
 	tip, err := r.Label(ctx, m.Name)
 	if err != nil {
@@ -47,6 +48,9 @@ func (r *Registry) Move(ctx context.Context, m Move) (schemas.LabelEvent, error)
 	if next.Release == tip.Release {
 		return tip, nil
 	}
+	if next.Gate, err = opened(tip, next, m); err != nil {
+		return tip, err
+	}
 	next.By, next.Why = m.By, m.Why
 	if tip.Protected {
 		next = proposed(tip, next, m)
@@ -67,7 +71,7 @@ func repeated(tip schemas.LabelEvent, m Move) bool {
 		return m.Undo && before == m.Expect
 	case schemas.LabelPropose:
 		return tip.Proposal.Undo == m.Undo && (m.Undo || tip.Proposal.Release == m.Release) && expectation(tip.Release) == m.Expect
-	case schemas.LabelApprove, schemas.LabelReject, schemas.LabelProtect, schemas.LabelUnprotect, schemas.LabelRecall:
+	case schemas.LabelApprove, schemas.LabelReject, schemas.LabelProtect, schemas.LabelUnprotect, schemas.LabelRecall, schemas.LabelRequire:
 	}
 	return false
 }
@@ -96,7 +100,7 @@ func shown(release string) string {
 
 // moved is the entry of a move that nothing stands against.
 func (r *Registry) moved(ctx context.Context, name LabelName, tip schemas.LabelEvent, release string, undo bool) (schemas.LabelEvent, error) {
-	next := schemas.LabelEvent{Kind: schemas.LabelSet, Release: release, Before: tip.Release, Protected: tip.Protected}
+	next := schemas.LabelEvent{Kind: schemas.LabelSet, Release: release, Before: tip.Release, Protected: tip.Protected, Requires: tip.Requires}
 	if tip.Release != "" {
 		next.Back = tip.Number
 	}
@@ -125,7 +129,7 @@ func (r *Registry) servable(ctx context.Context, name LabelName, release string)
 func proposed(tip, next schemas.LabelEvent, m Move) schemas.LabelEvent {
 	proposal := stays(tip, schemas.LabelPropose)
 	proposal.By, proposal.Why = m.By, m.Why
-	proposal.Proposal = &schemas.LabelProposal{Number: tip.Number + 1, Release: next.Release, Undo: m.Undo, By: m.By, Why: m.Why}
+	proposal.Proposal = &schemas.LabelProposal{Number: tip.Number + 1, Release: next.Release, Undo: m.Undo, By: m.By, Why: m.Why, Gate: next.Gate}
 	return proposal
 }
 
@@ -186,13 +190,20 @@ func (r *Registry) Decide(ctx context.Context, d Decision) (schemas.LabelEvent, 
 	if err != nil {
 		return tip, err
 	}
-	next.Kind, next.By, next.Why, next.Decided = schemas.LabelApprove, d.By, d.Why, proposal
+	if !proposal.Undo {
+		if err := missing(d.Name, tip, proposal.Gate, next.Release); err != nil {
+			return tip, err
+		}
+	}
+	next.Kind, next.By, next.Why, next.Decided, next.Gate = schemas.LabelApprove, d.By, d.Why, proposal, proposal.Gate
 	return r.enter(ctx, d.Name, tip, next)
 }
 
 // stays is an entry that leaves the label where it points.
 func stays(tip schemas.LabelEvent, kind schemas.LabelEventKind) schemas.LabelEvent {
-	return schemas.LabelEvent{Kind: kind, Release: tip.Release, Before: tip.Release, Back: tip.Back, Protected: tip.Protected, Recalled: tip.Recalled}
+	return schemas.LabelEvent{
+		Kind: kind, Release: tip.Release, Before: tip.Release, Back: tip.Back, Protected: tip.Protected, Recalled: tip.Recalled, Requires: tip.Requires,
+	}
 }
 
 // Protect says whether moves of a label need a second person. A proposal that waits is dropped when they no longer do. Errors: conflict,

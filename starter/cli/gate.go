@@ -1,0 +1,121 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/tenuto-dev/tenuto/activities/provider/blob/registry"
+	"github.com/tenuto-dev/tenuto/schemas"
+	"github.com/tenuto-dev/tenuto/starter/gateway/rest"
+)
+
+// gatePoll and gatePollMost are how long a move waits before it asks again how its suites stand, at first and at most.
+const (
+	gatePoll     = 200 * time.Millisecond
+	gatePollMost = 3 * time.Second
+)
+
+// gateRefusal is the answer to a move that suites keep from being made.
+type gateRefusal struct {
+	error
+	evals []rest.GateRun
+}
+
+// Unwrap is the error with its code.
+func (r *gateRefusal) Unwrap() error { return r.error }
+
+// moveLabel moves a label, and waits for the suites that it requires. Where they run it moves only what it was asked to move at first. What keeps
+// the label where it is, is printed as a finding.
+func (s *session) moveLabel(path string, move rest.MoveLabel) (rest.Label, error) {
+	said := ""
+	for wait := gatePoll; ; wait = min(2*wait, gatePollMost) {
+		var label rest.Label
+		err := s.request(http.MethodPost, path, move, &label)
+		if refused, ok := errors.AsType[*gateRefusal](err); ok {
+			return label, s.refused(refused)
+		}
+		if err != nil || len(label.Waiting) == 0 {
+			return label, err
+		}
+		if move.Expect == "" {
+			if move.Expect = label.Release; label.Release == "" {
+				move.Expect = registry.Nothing
+			}
+		}
+		move.Waited = move.Waited[:0]
+		for _, e := range label.Waiting {
+			move.Waited = append(move.Waited, e.ID)
+		}
+		if text := gateProgress(label); text != said {
+			fmt.Fprintln(s.stderr, text)
+			said = text
+		}
+		if err := pause(s.ctx, wait); err != nil {
+			fmt.Fprintln(s.stderr, "the suites go on; the same command again joins them")
+			return label, err
+		}
+	}
+}
+
+// refused prints why a label was not moved.
+func (s *session) refused(r *gateRefusal) error {
+	result := struct {
+		Refused string          `json:"refused"`
+		Evals   []rest.GateRun `json:"evals"`
+	}{schemas.SafeMessage(r), r.evals}
+	if err := s.print(result, func(w io.Writer) { fmt.Fprintln(w, result.Refused) }); err != nil {
+		return err
+	}
+	return errFindings
+}
+
+// gateProgress says what a move waits for.
+func gateProgress(l rest.Label) string {
+	var runs []string
+	for _, e := range l.Waiting {
+		text := "suite " + e.Suite + " (" + e.ID + ")"
+		if p := e.Progress; p != nil {
+			text += fmt.Sprintf(" is %s, %d of %d cells done, %s", p.State, p.Done+p.Errored, p.Cells, costOf(p.Cost, p.Usage))
+			if p.Reason != "" {
+				text += ": " + p.Reason
+			}
+		}
+		runs = append(runs, text)
+	}
+	return fmt.Sprintf("%s@%s waits for %s", l.Chain, l.Label, strings.Join(runs, ", "))
+}
+
+// requirements lists suites by name and package.
+func requirements(requires []schemas.SuiteRequirement) string {
+	var suites []string
+	for _, r := range requires {
+		text := "suite " + r.Suite + " " + schemas.ShortRelease(r.Package)
+		if r.Baseline != schemas.BaselineCurrent {
+			text += ", baseline " + r.Baseline
+		}
+		if r.MaxAgeS > 0 {
+			text += ", no older than " + (time.Duration(r.MaxAgeS) * time.Second).String()
+		}
+		suites = append(suites, text)
+	}
+	return strings.Join(suites, "; ")
+}
+
+// gateText says what let a move through; nothing of one that needed nothing.
+func gateText(g *schemas.LabelGate) string {
+	switch {
+	case g == nil:
+		return ""
+	case g.Override:
+		return ", suites overridden: " + brief(g.Reason)
+	}
+	var runs []string
+	for _, e := range g.Evals {
+		runs = append(runs, e.Suite+" "+e.ID)
+	}
+	return ", passed " + strings.Join(runs, ", ")
+}
