@@ -51,8 +51,8 @@ type EvalClaim struct {
 	AtMS int64  `json:"at_ms"`
 }
 
-// EvalClaimKey is the EvalClaim of a suite.
-func EvalClaimKey(tenant, suite string) string { return SuitePrefix(tenant, suite) + "claim.json" }
+// EvalIssueClaimKey is the EvalClaim of a suite.
+func EvalIssueClaimKey(tenant, suite string) string { return SuitePrefix(tenant, suite) + "claim.json" }
 
 // EvalMessageID names what is told of a run to its receiver, the same at every attempt. It holds no full stop, which separates what is signed.
 func EvalMessageID(tenant, suite, id string) string {

@@ -369,7 +369,7 @@ func TestADeadClaim(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	claim := schemas.EvalClaim{Run: "gone", AtMS: r.time().UnixMilli()}
-	if _, err := blob.PutJSON(t.Context(), r.Store, schemas.EvalClaimKey("default", "docs-qa"), claim); err != nil {
+	if _, err := blob.PutJSON(t.Context(), r.Store, schemas.EvalIssueClaimKey("default", "docs-qa"), claim); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := r.Alert(t.Context(), run(1, schemas.RulingFailed)); err == nil || schemas.CodeOf(err) != schemas.Unavailable {

@@ -72,7 +72,7 @@ const (
 // claim lets one run of the suite at a time open an issue. It only spares people issues that find would close again: a holder that is slow may
 // lose it. Code: unavailable while another run has it, those of the store.
 func (k *keeping) claim(ctx context.Context) (release func(), err error) {
-	key, now := schemas.EvalClaimKey(k.in.Run.Tenant, k.in.Run.Suite), k.Now().UnixMilli()
+	key, now := schemas.EvalIssueClaimKey(k.in.Run.Tenant, k.in.Run.Suite), k.Now().UnixMilli()
 	data, err := json.Marshal(schemas.EvalClaim{Run: k.in.Run.ID, AtMS: now})
 	if err != nil {
 		return nil, err

@@ -162,7 +162,7 @@ func (g *Gateway) claimedRun(ctx context.Context, m gatedMove, claim schemas.Gat
 		run.Ruling, run.Reasons = schemas.RulingUnresolved, []string{stands.broken}
 		return run, true, nil
 	case stands.running:
-		run.Progress = g.evalProgress(ctx, tenant, suite, claim.ID)
+		run.Progress = g.evalProgress(ctx, schemas.EvalID(tenant, suite, claim.ID))
 		return run, false, nil
 	}
 	return run, false, g.startGate(ctx, m, claim)
@@ -186,7 +186,7 @@ func (g *Gateway) startGate(ctx context.Context, m gatedMove, claim schemas.Gate
 	if err != nil {
 		return err
 	}
-	return g.beginEval(ctx, schemas.EvalRequest{
+	return g.beginGateEval(ctx, schemas.EvalRequest{
 		Tenant: m.name.Tenant, Suite: m.requires.Suite, ID: claim.ID, Package: content, StartMS: claim.StartMS,
 		Releases: map[string]string{m.name.Chain: m.release}, Baseline: m.requires.BaselineOf(m.tip.Release),
 		Trigger: schemas.EvalGate, By: m.by,

@@ -11,6 +11,7 @@ import (
 	"go.temporal.io/sdk/interceptor"
 	"go.temporal.io/sdk/worker"
 
+	"github.com/tenuto-dev/tenuto/activities/alert"
 	"github.com/tenuto-dev/tenuto/activities/callback"
 	"github.com/tenuto-dev/tenuto/activities/chain"
 	"github.com/tenuto-dev/tenuto/activities/collection"
@@ -122,6 +123,7 @@ type bound struct {
 	prove   *reconcile.Activities
 	tell    *callback.Activities
 	eval    *evaluate.Activities
+	alert   *alert.Activities
 	meter   *meter.Meter
 }
 
@@ -151,6 +153,7 @@ func activitiesOver(deps Deps) bound {
 		},
 		prove: &reconcile.Activities{Temporal: deps.Temporal, Store: deps.Store, Journal: deps.Journal, Filler: steps, Now: time.Now},
 		tell:  &callback.Activities{Store: deps.Store, Records: deps.Journal, Sender: deps.Notify, Now: time.Now},
+		alert: &alert.Activities{Store: deps.Store, Forge: deps.Forge, Sender: deps.Notify, Now: time.Now},
 		eval: &evaluate.Activities{
 			Store: deps.Store, Registry: releases, Chains: steps, Workflows: evalRuns{deps.Temporal}, Records: deps.Journal, Models: evalModels{deps.Fleet},
 			Attempt: attemptOf, Poster: poster,
@@ -198,6 +201,7 @@ func (b bound) bind(r bind.Registry) {
 	bind.Activity(r, schemas.RunCells, b.eval.Cells)
 	bind.Activity(r, schemas.Compare, b.eval.Compare)
 	bind.Activity(r, schemas.JudgeEval, b.eval.Result)
+	bind.Activity(r, schemas.AlertEval, b.alert.Alert)
 }
 
 // Run polls until ctx ends, then lets work in flight finish for a moment. Error: unavailable when Temporal refuses the workers.

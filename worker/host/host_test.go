@@ -32,6 +32,8 @@ func TestEveryContractIsBoundOnce(t *testing.T) {
 		schemas.ReconcilePage.Name(),
 		schemas.PinRun.Name(), schemas.FetchText.Name(),
 		schemas.PrepareCallback.Name(), schemas.DeliverCallback.Name(), schemas.KeepDelivery.Name(),
+		schemas.PlanEval.Name(), schemas.OpenColumn.Name(), schemas.AwaitTurn.Name(), schemas.RunCells.Name(), schemas.Compare.Name(), schemas.JudgeEval.Name(),
+		schemas.AlertEval.Name(),
 	}
 	slices.Sort(got)
 	slices.Sort(want)

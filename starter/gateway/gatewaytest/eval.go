@@ -57,7 +57,10 @@ func (w *Work) evaluate(ctx context.Context, in schemas.EvalRequest) (schemas.Ev
 		stopped = true
 	}
 	ctx = context.WithoutCancel(ctx)
-	result := resultOf(in, pack, strings.Contains(text, "worse"), stopped)
+	result, err := w.judged(ctx, in, resultOf(in, pack, strings.Contains(text, "worse"), stopped))
+	if err != nil {
+		return schemas.EvalSummary{}, err
+	}
 	return result.EvalSummary, w.keepEval(ctx, in, result)
 }
 

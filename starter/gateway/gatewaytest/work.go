@@ -69,7 +69,6 @@ func (w *Work) Handlers() map[string]Handler {
 		schemas.RecallRuns.Name(): typed(w.recall),
 
 		schemas.Callback.Name(): typed(w.callback),
-		schemas.Evaluate.Name(): typed(w.evaluate),
 
 		schemas.Evaluate.Name():   typed(w.evaluate),
 		schemas.EvalDecide.Name(): typed(w.decide),
