@@ -169,7 +169,7 @@ func shorten(text string, most int) string {
 // link is an address that can be followed, or its text where it is none.
 func link(address string) string {
 	u, err := url.Parse(address)
-	if err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http" || strings.ContainsFunc(address, unlinked) || len(address) > maxURL {
+	if err != nil || u.Host == "" || u.User != nil || u.Scheme != "https" && u.Scheme != "http" || strings.ContainsFunc(address, unlinked) || len(address) > maxURL {
 		return code(address)
 	}
 	return "<" + address + ">"
