@@ -13,7 +13,7 @@ import (
 
 // assertionTypes are the checks that a suite may ask for, without not-.
 var assertionTypes = strings.Fields(`equals contains contains-all contains-any icontains icontains-all icontains-any starts-with ends-with regex
-	is-json contains-json is-xml contains-xml is-html contains-html is-refusal javascript webhook levenshtein rouge-n rouge-l rouge-s bleu gleu meteor
+	is-json contains-json is-xml contains-xml is-html contains-html is-refusal javascript webhook levenshtein rouge-n rouge-l rouge-s bleu gleu
 	word-count similar similar:cosine similar:dot similar:euclidean perplexity perplexity-score cost latency finish-reason
 	llm-rubric model-graded-closedqa model-graded-factuality factuality g-eval answer-relevance context-faithfulness context-recall context-relevance
 	select-best max-score json-diff numeric-diff token-f1 word-error-rate ndcg recall precision mrr map battle`)
@@ -54,7 +54,26 @@ var refusedAssertions = map[string]string{
 	"is-valid-function-call":        "calls of functions are checked by the chain that makes them: use is-json with a schema",
 	"is-valid-openai-function-call": "calls of functions are checked by the chain that makes them: use is-json with a schema",
 	"is-valid-openai-tools-call":    "calls of functions are checked by the chain that makes them: use is-json with a schema",
+	"meteor":                        "synonyms need WordNet, which is not here: use rouge-l or bleu, or similar for meaning",
 	"tool-call-f1":                  "calls of tools are not seen in the output: use javascript over it",
+}
+
+// ranked are the assertions on rankings that look at the first so many documents only; mrr and map may.
+var ranked = []string{"ndcg", "recall", "precision"}
+
+const maxRank = 10_000
+
+// made reports whether a type, without not-, is an assertion that is made: one of the list, where it is of a ranking with the rank to cut at.
+func made(base string) bool {
+	kind, at, cut := strings.Cut(base, "@")
+	rank, err := strconv.Atoi(at)
+	switch {
+	case !cut:
+		return slices.Contains(assertionTypes, base)
+	case kind == "mrr" || kind == "map" || slices.Contains(ranked, kind):
+		return err == nil && rank >= 1 && rank <= maxRank
+	}
+	return false
 }
 
 func (l *loader) assertion(v *tree.Value, depth int) (schemas.Assertion, bool) {
@@ -62,10 +81,11 @@ func (l *loader) assertion(v *tree.Value, depth int) (schemas.Assertion, bool) {
 		return l.short(v, v.Text)
 	}
 	var a schemas.Assertion
-	var config nunjucks.Object
+	var config, scores nunjucks.Object
 	known := keys{
 		"type": l.text(&a.Type), "metric": l.text(&a.Metric), "weight": l.number(&a.Weight), "threshold": l.number(&a.Threshold),
-		"config": l.data(&config),
+		"config":  l.data(&config),
+		"options": func(v *tree.Value) { l.object(v, "options of an assertion", keys{"factuality": l.data(&scores)}) },
 	}
 	if kind := v.Get("type"); kind != nil && kind.Text == "assert-set" {
 		known["assert"] = func(v *tree.Value) {
@@ -84,6 +104,9 @@ func (l *loader) assertion(v *tree.Value, depth int) (schemas.Assertion, bool) {
 	}
 	if !l.object(v, "an assertion", known) {
 		return a, false
+	}
+	if len(scores) > 0 {
+		config = over(nunjucks.Object{{Name: "factuality", Value: scores}}, config)
 	}
 	if len(config) > 0 {
 		a.Config = json.RawMessage(jsonText(config))
@@ -112,7 +135,9 @@ func (l *loader) checked(v *tree.Value, a schemas.Assertion, depth int) bool {
 		l.at(at, "`%s` is not supported: traces of agents are not read; use javascript over the output", clip(a.Type))
 	case strings.HasPrefix(base, "promptfoo:"):
 		l.at(at, "`%s` is not supported: attacks are not graded by promptfoo's service here; use llm-rubric", clip(a.Type))
-	case a.Type != "assert-set" && !slices.Contains(assertionTypes, base), a.Type == "not-assert-set":
+	case slices.Contains(ranked, base):
+		l.at(at, "`%s` needs a rank to cut at: write for instance %s@10", a.Type, base)
+	case a.Type != "assert-set" && !made(base), a.Type == "not-assert-set":
 		l.at(at, "there is no assertion `%s`: use one of %s", clip(a.Type), strings.Join(assertionTypes, ", "))
 	case a.Weight != nil && *a.Weight < 0:
 		l.at(v, "the weight of an assertion is 0 or more")
@@ -192,7 +217,7 @@ func shortForm(text string) (kind string, threshold *float64, value string, ok b
 	kind = strings.ReplaceAll(head, "similar/", "similar:")
 	base := strings.TrimPrefix(kind, "not-")
 	_, refused := refusedAssertions[base]
-	if !refused && !slices.Contains(assertionTypes, base) {
+	if !refused && !made(base) {
 		return "", nil, "", false
 	}
 	if preset, has := withThreshold[base]; has {

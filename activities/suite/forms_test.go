@@ -152,6 +152,9 @@ func TestShortForms(t *testing.T) {
 		"regex:^a(b)?$":          {Type: "regex", Value: "^a(b)?$"},
 		"levenshtein(x):a":       {Type: "equals", Value: "levenshtein(x):a"},
 		"containsnot:a":          {Type: "equals", Value: "containsnot:a"},
+		"ndcg@10(0.5):doc":       {Type: "ndcg@10", Value: "doc", Threshold: &half},
+		"map:doc":                {Type: "map", Value: "doc"},
+		"recall@0:doc":           {Type: "equals", Value: "recall@0:doc"},
 	} {
 		s := load(t, map[string]string{
 			"suite.yaml": "prompts: p\nproviders: echo\ntests: t.csv\n", "t.csv": "a,__expected\n1,\"" + strings.ReplaceAll(text, `"`, `""`) + "\"\n",

@@ -2,6 +2,7 @@ package suite_test
 
 import (
 	"bytes"
+	"fmt"
 	"math"
 	"os"
 	"path/filepath"
@@ -325,4 +326,31 @@ func FuzzLoad(f *testing.F) {
 			}
 		}
 	})
+}
+
+// TestAssertionsOfLists reads assertions whose types say a rank, and options of an assertion, and refuses what is not made.
+func TestAssertionsOfLists(t *testing.T) {
+	t.Parallel()
+	base := "prompts: p\nproviders: echo\ntests: [{assert: [%s]}]\n"
+	for text, want := range map[string]string{
+		"{type: ndcg@10, value: [d1]}":                                       "",
+		"{type: not-precision@1, value: [d1]}":                               "",
+		"{type: mrr, value: [d1]}":                                           "",
+		"{type: map@5, value: [d1]}":                                         "",
+		"{type: ndcg, value: [d1]}":                                          "`ndcg` needs a rank to cut at: write for instance ndcg@10",
+		"{type: recall@0, value: [d1]}":                                      "there is no assertion `recall@0`",
+		"{type: recall@99999, value: [d1]}":                                  "there is no assertion `recall@99999`",
+		"{type: contains@3, value: a}":                                       "there is no assertion `contains@3`",
+		"{type: meteor, value: a}":                                           "`meteor` is not supported: synonyms need WordNet",
+		"{type: factuality, value: a, options: {factuality: {subset: 0.5}}}": "",
+		"{type: factuality, value: a, options: {strict: true}}":              "options of an assertion has no key `strict`",
+	} {
+		s, problems, _ := suite.Load(folder(map[string]string{"suite.yaml": fmt.Sprintf(base, text)}), "suite.yaml")
+		switch {
+		case want == "" && len(problems) > 0, want != "" && !strings.Contains(lines(problems), want):
+			t.Errorf("%s: %s", text, lines(problems))
+		case want == "" && strings.Contains(text, "options") && string(s.Cases[0].Assertions[0].Config) != `{"factuality":{"subset":0.5}}`:
+			t.Errorf("%s: %s", text, s.Cases[0].Assertions[0].Config)
+		}
+	}
 }

@@ -35,7 +35,7 @@ type Question struct {
 type Asker interface {
 	// Ask returns what the model said: the whole text, not JSON that was found within it.
 	Ask(ctx context.Context, q Question) (string, error)
-	// Embed returns the vectors of texts, in their order. Grader is as in Question.
+	// Embed returns the vectors of texts, in their order. Grader is a model of embeddings, as a suite spells providers; empty is the suite's own.
 	Embed(ctx context.Context, grader string, texts []string) ([][]float64, error)
 }
 

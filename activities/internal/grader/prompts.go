@@ -149,10 +149,8 @@ func Pin(a schemas.Assertion) string {
 	if !asks {
 		return ""
 	}
-	frame := material
-	if a.RubricPrompt != "" {
-		frame = foreign
-	}
-	sum := sha256.Sum256([]byte(jsonText(map[string]any{"reading": reading, "frame": frame, "formed": formed, "instead": instead, "pointed": pointed, "prompts": prompts})))
+	sum := sha256.Sum256([]byte(jsonText(map[string]any{
+		"reading": reading, "material": material, "foreign": foreign, "formed": formed, "instead": instead, "pointed": pointed, "prompts": prompts,
+	})))
 	return hex.EncodeToString(sum[:])
 }

@@ -183,3 +183,30 @@ func (c check) limit() (schemas.AssertionResult, error) {
 	reason := word + shown + unit + " is " + c.relation("greater than", "less than or equal to") + " threshold " + plain(*c.assertion.Threshold) + unit
 	return c.holds(*figure <= *c.assertion.Threshold, reason)
 }
+
+// finishes are promptfoo's names for the ways in which answers end, where ours or a vendor's are others.
+var finishes = map[string]string{
+	"filter": "content_filter", "refusal": "content_filter", "tool": "tool_calls", "tool_use": "tool_calls", "function_call": "tool_calls",
+	"end_turn": "stop", "stop_sequence": "stop", "max_tokens": "length",
+}
+
+// finish compares why the model ended: stop, length, content_filter or tool_calls, whatever the case of the letters.
+func (c check) finish() (schemas.AssertionResult, error) {
+	value, ok := scalar(c.assertion.Value)
+	if !ok || strings.TrimSpace(value) == "" {
+		return c.fault("needs a value: stop, length, content_filter or tool_calls")
+	}
+	if c.output.Finish == "" {
+		return c.fault("needs a reason why the model ended, and there is none for this output")
+	}
+	want, got := finishName(value), finishName(c.output.Finish)
+	return c.holds(got == want, "Expected finish reason "+c.not()+"to be "+quote(want)+", but got "+quote(got))
+}
+
+func finishName(reason string) string {
+	folded := strings.ToLower(strings.TrimSpace(reason))
+	if name, other := finishes[folded]; other {
+		return name
+	}
+	return folded
+}

@@ -36,6 +36,7 @@ type Output struct {
 	CostUSD   *float64       // nil if it is not known
 	LogProbs  []float64      // natural logarithms, one a token
 	Refused   bool           // the provider says that it refused
+	Finish    string         // why the model ended, as the provider says; empty if it does not
 	Vector    []float64      // the output's embedding
 	Targets   [][]float64    // embeddings of the assertion's values, in their order
 	Retrieved []string       // ids of documents, best first
@@ -126,6 +127,8 @@ func (c check) judge() (schemas.AssertionResult, error) {
 		return c.perplexity()
 	case "cost", "latency":
 		return c.limit()
+	case "finish-reason":
+		return c.finish()
 	case "json-diff", "numeric-diff", "token-f1", "word-error-rate":
 		return c.difference()
 	case "ndcg", "recall", "precision", "mrr", "map":
