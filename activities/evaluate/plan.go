@@ -112,6 +112,9 @@ func (p *planner) prepare(ctx context.Context) error {
 	if p.plan.Notify = p.request.Notify; p.plan.Notify.IsZero() && s.Notify != nil {
 		p.plan.Notify = *s.Notify
 	}
+	if err := distinct(s.Providers); err != nil {
+		return err
+	}
 	for _, provider := range everyProvider(s) {
 		if err := p.provide(ctx, provider); err != nil {
 			return err
@@ -121,6 +124,18 @@ func (p *planner) prepare(ctx context.Context) error {
 		return err
 	}
 	return p.baseline(ctx)
+}
+
+// distinct refuses providers that no result could tell apart.
+func distinct(providers []suite.Provider) error {
+	seen := map[string]bool{}
+	for _, v := range providers {
+		if name := v.ID + "\n" + v.Label; seen[name] {
+			return schemas.Errorf(schemas.Invalid, "the suite has the provider %s twice: give each a `label`, so that results can tell them apart", v.Title())
+		}
+		seen[v.ID+"\n"+v.Label] = true
+	}
+	return nil
 }
 
 func everyProvider(s *suite.Suite) []suite.Provider {
@@ -280,7 +295,7 @@ func (p *planner) cell(ctx context.Context, cell schemas.EvalCell, fault error, 
 
 // column is the place of a cell's column, which it makes.
 func (p *planner) column(cell schemas.EvalCell, pin *pinned, baseline bool) int {
-	key := digestOf(cell.Provider.ID, cell.Prompt, baseline)
+	key := digestOf(cell.Provider.ID, cell.Provider.Label, cell.Prompt, baseline)
 	at, ok := p.columnAt[key]
 	if !ok {
 		provider := cell.Provider
