@@ -205,6 +205,7 @@ type EvalResult struct {
 	Description string       `json:"description,omitempty"` // of the suite
 	Policy      EvalPolicy   `json:"policy"`
 	Columns     []EvalColumn `json:"columns"`
+	Twins       []int        `json:"twins"` // by column: the column of the baseline that it is compared with; -1 is none
 	Cells       []CellRecord `json:"cells"` // of all columns, baselines too; those of a case stand together
 	Verdict     Verdict      `json:"verdict"`
 	Flaky       []FlakyCase  `json:"flaky_cases,omitempty"`

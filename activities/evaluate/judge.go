@@ -46,6 +46,9 @@ func Judge(in Judging) (schemas.EvalResult, error) {
 	j.order()
 	j.twins = twinsOf(j.columns)
 	r := schemas.EvalResult{Description: in.Description, Policy: in.Policy, Columns: j.columns, Cells: j.cells}
+	for i := range j.columns {
+		r.Twins = append(r.Twins, twinOr(j.twins, i))
+	}
 	var err error
 	if r.Verdict, err = j.verdict(); err != nil {
 		return schemas.EvalResult{}, err

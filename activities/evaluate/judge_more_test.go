@@ -37,10 +37,10 @@ func TestMore(t *testing.T) {
 		}},
 		{name: "it was stopped", candidate: "pf", repeat: 8, change: func(in *evaluate.Judging) { in.Stopped = true }},
 		{name: "nobody is asked", candidate: "pf", repeat: 8, change: func(in *evaluate.Judging) { in.Columns[0].Calls = false }},
-		{name: "near the threshold with one sample", candidate: "p p", repeat: 4, want: both("case-001", 1)[:1], change: scores(0.7, 0.9, 0.79)},
-		{name: "near with some", candidate: "ppp fff", repeat: 4, want: both("case-001", 1)[:1], change: scores(0.7, 1, 1, 1, 0.75, 0.6, 0.7)},
-		{name: "not near with some", candidate: "ppp fff", repeat: 4, change: scores(0.7, 0.8, 0.81, 0.8, 0.6, 0.61, 0.6)},
-		{name: "the least certain first", candidate: "p p pf", repeat: 9, change: scores(0.7, 0.78, 0.71, 1, 0), want: []evaluate.Wanted{
+		{name: "near the threshold with one sample", candidate: "p p", repeat: 4, want: both("case-001", 1)[:1], change: scores(0.9, 0.79)},
+		{name: "near with some", candidate: "ppp fff", repeat: 4, want: both("case-001", 1)[:1], change: scores(1, 1, 1, 0.75, 0.6, 0.7)},
+		{name: "not near with some", candidate: "ppp fff", repeat: 4, change: scores(0.8, 0.81, 0.8, 0.6, 0.61, 0.6)},
+		{name: "the least certain first", candidate: "p p pf", repeat: 9, change: scores(0.78, 0.71, 1, 0), want: []evaluate.Wanted{
 			{Case: "case-002", Samples: 2}, {Case: "case-001", Samples: 1}, {Case: "case-000", Samples: 1},
 		}},
 		{name: "not enough data", candidate: "p f p", baseline: "p p f", repeat: 2, want: append(both("case-001", 1), both("case-002", 1)...), change: func(in *evaluate.Judging) {
@@ -61,9 +61,10 @@ func TestMore(t *testing.T) {
 	}
 }
 
-// scores gives the candidate's cells scores in their order, and a threshold.
-func scores(threshold float64, of ...float64) func(*evaluate.Judging) {
+// scores gives the candidate's cells scores in their order, and a threshold of 0.7.
+func scores(of ...float64) func(*evaluate.Judging) {
 	return func(in *evaluate.Judging) {
+		threshold := 0.7
 		for i := range of {
 			in.Cells[i].Score, in.Cells[i].Threshold = of[i], &threshold
 		}

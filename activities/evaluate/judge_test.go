@@ -273,7 +273,7 @@ func TestEarlier(t *testing.T) {
 	in.Columns[1].Provider, in.Columns[1].Baseline = schemas.EvalProvider{ID: "echo", Kind: "echo"}, false
 	in.Earlier, in.Policy.NoRegression = &earlier, &schemas.Regression{}
 	r := judge(t, in)
-	if len(r.Columns) != 3 || !r.Columns[2].Baseline || r.Columns[2].Pin != "before" || r.EvalSummary.Reused != 0 {
+	if len(r.Columns) != 3 || !r.Columns[2].Baseline || r.Columns[2].Pin != "before" || r.Reused != 0 {
 		t.Fatalf("columns %+v, %+v", r.Columns, r.EvalSummary)
 	}
 	if c := r.Verdict.Comparison; c.Cases != 3 || c.Unpaired != 5 || c.Worse != 1 {

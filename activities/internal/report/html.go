@@ -1,0 +1,169 @@
+package report
+
+import (
+	"bytes"
+	"crypto/sha256"
+	_ "embed"
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"html/template"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/tenuto-dev/tenuto/schemas"
+)
+
+//go:embed page.html
+var pageSource string
+
+//go:embed page.css
+var pageStyle string
+
+//go:embed page.js
+var pageScript string
+
+var pageTemplate = template.Must(template.New("page").Funcs(template.FuncMap{
+	"percent": percent, "number": number, "money": money, "plural": plural, "signed": signed, "line": line,
+	"minus": func(a, b float64) float64 { return a - b },
+}).Parse(pageSource))
+
+// HTML writes the report as one page that needs nothing else. Its Content-Security-Policy, which it brings along, allows its own style sheet and
+// script by their hashes, and nothing else: a text that found its way into the markup could still not act. All cells stand in blocks of JSON; the
+// script shows the matrix and the exchanges when they are asked for, links runs when the page is served below /console/, and makes no
+// markup of texts. A page is at most some 25 MB whatever the result is: what is left out passes, and the page says so.
+func HTML(w io.Writer, r schemas.EvalResult) error {
+	v, err := newView(r)
+	if err != nil {
+		return err
+	}
+	data := newPageData(v)
+	var top bytes.Buffer
+	if err := pageTemplate.Execute(&top, newPage(v, data)); err != nil {
+		return schemas.Wrap(schemas.Internal, err, "the report cannot be written")
+	}
+	if _, err := io.WriteString(w, tame(top.String())); err != nil {
+		return err
+	}
+	if err := data.write(w); err != nil {
+		return err
+	}
+	_, err = io.WriteString(w, "<script>"+pageScript+"</script>\n</body>\n</html>\n")
+	return err
+}
+
+// page is what the template shows.
+type page struct {
+	*view
+	Policy, Style       template.HTML // the security policy, and the style sheet with its tags
+	Title, Sentence     string
+	Badge               string
+	Total               schemas.CellCounts
+	ColumnRows          []column
+	Facts               [][2]string
+	Explained           []string
+	Unresolved          []pageRow
+	Worse, FlakyRows    []pageRow
+	MoreUnresolved      int
+	MoreWorse           int
+	MoreFlaky           int
+	Quarantined         []schemas.Quarantine
+	Scores              []plot
+	Latency, Cost       template.HTML
+	PolicyJSON, LeftOut string
+}
+
+// pageRow is a line of one of the lists of cases.
+type pageRow struct {
+	Case, Description, Column, State, Reason, Until string
+	Cell                                            int // of the page; -1 has nothing to open
+	PassRate, Passed, Score, Before                 float64
+	Samples, Successes                              int
+	Deviation                                       float64
+}
+
+// mostRows bounds each list.
+const mostRows = 200
+
+func newPage(v *view, data *pageData) *page {
+	p := &page{
+		view: v, Policy: contentPolicy(), Style: template.HTML("<style>" + pageStyle + "</style>"), //nolint:gosec // a file of ours
+		Title: v.Suite, Sentence: ruling(v.Ruling), Badge: strings.ReplaceAll(string(v.Ruling), "_", " "), Total: v.total(), ColumnRows: v.columns,
+		Facts: runFacts(v), Explained: comparison(v.EvalResult), Scores: v.scorePlots(), Latency: v.latencyPlot(), Cost: v.costPlot(), LeftOut: data.leftOut(),
+	}
+	for _, q := range v.Policy.Quarantine {
+		if v.resting[q.Case] != "" {
+			p.Quarantined = append(p.Quarantined, q)
+		}
+	}
+	if policy, err := json.MarshalIndent(v.Policy, "", "  "); err == nil { // a policy with a number that JSON cannot say gates nothing
+		p.PolicyJSON = string(policy)
+	}
+	p.lists(v, data)
+	return p
+}
+
+func (p *page) lists(v *view, data *pageData) {
+	unresolved := v.unresolved()
+	for _, i := range unresolved[:min(len(unresolved), mostRows)] {
+		cell := v.Cells[i]
+		p.Unresolved = append(p.Unresolved, pageRow{
+			Case: cell.Case.ID, Description: cell.Case.Description, Column: v.columns[cell.Column].Name, State: stateName(cell), Reason: cell.Reason,
+			Until: v.resting[cell.Case.ID], Cell: data.placeOf(i),
+		})
+	}
+	for _, g := range v.Regressions[:min(len(v.Regressions), mostRows)] {
+		row := pageRow{Case: g.Case, Column: v.nameOf(g.Column), PassRate: g.PassRate, Passed: g.Passed, Score: g.Score, Before: g.Baseline, Cell: data.placeOf(g.Candidate), Until: v.resting[g.Case]}
+		if row.Cell >= 0 {
+			cell := v.Cells[g.Candidate]
+			row.Description, row.Reason = cell.Case.Description, cell.Reason
+		}
+		p.Worse = append(p.Worse, row)
+	}
+	for _, f := range v.Flaky[:min(len(v.Flaky), mostRows)] {
+		row := pageRow{Case: f.Case, Column: v.nameOf(f.Column), Samples: f.Samples, Successes: f.Passed, Deviation: f.Deviation, Until: f.Quarantined, Cell: -1}
+		if cells := v.groups[place{f.Case, f.Column}]; len(cells) > 0 {
+			row.Cell = data.placeOf(cells[0])
+		}
+		p.FlakyRows = append(p.FlakyRows, row)
+	}
+	p.MoreUnresolved, p.MoreWorse, p.MoreFlaky = len(unresolved)-len(p.Unresolved), len(v.Regressions)-len(p.Worse), len(v.Flaky)-len(p.FlakyRows)
+}
+
+// placeOf is where a cell of the result stands in the page; -1 if it does not.
+func (d *pageData) placeOf(cell int) int {
+	if i, shown := d.places[cell]; shown {
+		return i
+	}
+	return -1
+}
+
+// runFacts say which run this was.
+func runFacts(v *view) [][2]string {
+	at := func(ms int64) string { return time.UnixMilli(ms).UTC().Format("2006-01-02 15:04:05 UTC") }
+	facts := [][2]string{{"Run", v.ID}, {"Started", at(v.StartMS)}, {"Took", duration(float64(v.EndMS - v.StartMS))}, {"Trigger", string(v.Trigger)}}
+	add := func(name, value string) {
+		if value != "" {
+			facts = append(facts, [2]string{name, value})
+		}
+	}
+	add("By", v.By.Name)
+	add("Under test", strings.Join(v.Releases, ", "))
+	add("Compared with", v.Baseline)
+	add("Package", v.Package)
+	add("Plan", v.Plan)
+	facts = append(facts, [2]string{"Paid now", fmt.Sprintf("%s, %s, %d tokens", money(v.EvalResult.Cost), plural(v.Usage.Calls, "call"), v.Usage.InputTokens+v.Usage.OutputTokens)},
+		[2]string{"Known before", plural(v.Reused, "cell")})
+	return facts
+}
+
+// contentPolicy is the page's Content-Security-Policy (https://www.w3.org/TR/CSP3/#grammardef-hash-source).
+func contentPolicy() template.HTML {
+	hash := func(text string) string {
+		sum := sha256.Sum256([]byte(text))
+		return "'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) + "'"
+	}
+	return template.HTML(fmt.Sprintf(`<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src %s; script-src %s; base-uri 'none'; form-action 'none'">`, //nolint:gosec // hashes
+		hash(pageStyle), hash(pageScript)))
+}
