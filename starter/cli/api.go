@@ -75,6 +75,36 @@ func (a *api) do(ctx context.Context, c call, out any) error {
 	}
 }
 
+// answerTime is how long the answer to what starts work is waited for after an interrupt: it may say that the work runs now, and its user
+// must learn how to follow it.
+const answerTime = 10 * time.Second
+
+// outlast makes a call that starts work, and waits for its answer a while longer than ctx.
+func (a *api) outlast(ctx context.Context, c call, out any) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	longer, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	defer cancel()
+	defer context.AfterFunc(ctx, func() { time.AfterFunc(answerTime, cancel) })()
+	return a.do(longer, c, out)
+}
+
+// bear lets the gateway be away for two minutes while work is followed that does not need it.
+func bear(since time.Time, err error, show *progress, work string) (time.Time, error) {
+	if schemas.CodeOf(err) != schemas.Unavailable {
+		return since, err
+	}
+	if since.IsZero() {
+		show.line("the gateway does not answer; " + work + " goes on, trying again")
+		return time.Now(), nil
+	}
+	if time.Since(since) > 2*time.Minute {
+		return since, err
+	}
+	return since, nil
+}
+
 // again reports whether the same call may succeed in a moment.
 func (a *api) again(err error) bool {
 	switch schemas.CodeOf(err) { //nolint:exhaustive // nothing else mends itself

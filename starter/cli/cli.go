@@ -32,7 +32,7 @@ type grammar struct {
 	Init        initCommand        `cmd:"" help:"Write a new project: a folder with chains, prompts and models that works as it is."`
 	Check       checkCommand       `cmd:"" help:"Say what is wrong with a project and its suites, with file and line."`
 	Prompt      promptCommand      `cmd:"" help:"Render prompts."`
-	Eval        evalCommand        `cmd:"" help:"Check eval suites; running them comes with a later version."`
+	Eval        evalCommand        `cmd:"" help:"Run and check eval suites, and see what their runs came to."`
 	Ingest      ingestCommand      `cmd:"" help:"Ingest a folder, files or a JSONL file into a collection."`
 	Ingestions  ingestionsCommand  `cmd:"" help:"List, show and cancel ingestions."`
 	Search      searchCommand      `cmd:"" help:"Find chunks."`

@@ -113,6 +113,33 @@ func TestInterruptLeavesTheIngestionRunning(t *testing.T) {
 	t.Errorf("the ingestion did not go on: %s", &stdout)
 }
 
+func TestInterruptLeavesTheEvaluationRunning(t *testing.T) {
+	t.Parallel()
+	s := gatewaytest.Start(t, nil)
+	s.Work.Gate = make(chan struct{})
+	file := filepath.Join(t.TempDir(), "smoke.yaml")
+	if err := os.WriteFile(file, []byte("prompts: [x]\nproviders: [echo]\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	ctx, interrupt := context.WithCancel(t.Context())
+	go func() {
+		for s.Temporal.Started("Evaluate") == 0 && ctx.Err() == nil {
+			time.Sleep(time.Millisecond)
+		}
+		interrupt()
+	}()
+	var stdout, stderr bytes.Buffer
+	code := cli.Run(ctx, []string{"eval", "run", file}, environment(s), nil, &stdout, &stderr)
+	if code != 130 || !strings.Contains(stderr.String(), "goes on; follow it with: tenuto eval watch smoke ") {
+		t.Errorf("exit status %d, stderr %q", code, &stderr)
+	}
+	close(s.Work.Gate)
+	stdout.Reset()
+	if code := cli.Run(t.Context(), []string{"eval", "watch", "smoke"}, environment(s), nil, &stdout, &stderr); code != 0 || !strings.Contains(stdout.String(), "ruling     passed") {
+		t.Errorf("exit status %d: %s", code, &stdout)
+	}
+}
+
 func TestManyDocumentsTravelInPacks(t *testing.T) {
 	t.Parallel()
 	s := gatewaytest.Start(t, nil)

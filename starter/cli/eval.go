@@ -14,7 +14,14 @@ import (
 )
 
 type evalCommand struct {
-	Check checkSuites `cmd:"" help:"Say what is wrong with eval suites, with file and line, and what is in those that are in order."`
+	Run     runSuite     `cmd:"" help:"Run an eval suite, follow the run, and say what it came to."`
+	Check   checkSuites  `cmd:"" help:"Say what is wrong with eval suites, with file and line, and what is in those that are in order."`
+	List    listEvals    `cmd:"" help:"List suites that were run, or the runs of one, the latest first."`
+	Show    showEval     `cmd:"" help:"Show how far a run is, or what it came to, and fetch its reports."`
+	Watch   watchEval    `cmd:"" help:"Follow a run to its end, and exit as eval run does."`
+	Compare compareEvals `cmd:"" help:"Say which cases changed between two runs of a suite."`
+	Decide  decideEval   `cmd:"" help:"Let a run whose budget is used up go on, or end it."`
+	Cancel  cancelEval   `cmd:"" help:"Cancel a run; what was paid for is kept, and a later run uses it."`
 }
 
 type checkSuites struct {

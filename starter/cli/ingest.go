@@ -97,18 +97,8 @@ func (c *ingestCommand) start(s *session, gateway *api, source *scan.Source, sho
 	return started, schemas.Errorf(schemas.Conflict, "the source keeps changing while it is read; ingest it when it rests")
 }
 
-// answerTime is how long the answer to a listing is waited for after an interrupt: it may say that an ingestion runs now, and its
-// user must learn how to follow it.
-const answerTime = 10 * time.Second
-
 func (c *ingestCommand) list(ctx context.Context, gateway *api, source *scan.Source, header map[string]string) (started rest.Started, err error) {
-	if err := ctx.Err(); err != nil {
-		return started, err
-	}
-	longer, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	defer cancel()
-	defer context.AfterFunc(ctx, func() { time.AfterFunc(answerTime, cancel) })()
-	err = gateway.do(longer, call{
+	err = gateway.outlast(ctx, call{
 		method: http.MethodPost, path: c.collectionPath() + "/ingestions", header: header,
 		body: func() io.Reader { return c.listing(source) },
 	}, &started)
@@ -177,7 +167,7 @@ func (c *ingestCommand) follow(s *session, gateway *api, started rest.Started, s
 			fmt.Fprintf(s.stderr, "ingestion %s goes on; follow it with: tenuto ingestions show %s %s\n", started.Ingestion, c.Collection, started.Ingestion)
 			return s.ctx.Err()
 		case err != nil:
-			if away, err = c.bear(away, err, show); err != nil {
+			if away, err = bear(away, err, show, "the ingestion"); err != nil {
 				return err
 			}
 			continue
@@ -189,21 +179,6 @@ func (c *ingestCommand) follow(s *session, gateway *api, started rest.Started, s
 		}
 		show.ingestion(found)
 	}
-}
-
-// bear lets the gateway be away for two minutes: the ingestion does not need it.
-func (c *ingestCommand) bear(since time.Time, err error, show *progress) (time.Time, error) {
-	if schemas.CodeOf(err) != schemas.Unavailable {
-		return since, err
-	}
-	if since.IsZero() {
-		show.line("the gateway does not answer; the ingestion goes on, trying again")
-		return time.Now(), nil
-	}
-	if time.Since(since) > 2*time.Minute {
-		return since, err
-	}
-	return since, nil
 }
 
 func (c *ingestCommand) conclude(s *session, found rest.Ingestion) error {
