@@ -1,6 +1,7 @@
 package evaluate
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"time"
@@ -138,6 +139,7 @@ func (a *Activities) answer(ctx context.Context, e schemas.Exchange, err error) 
 			for _, c := range d.Calls {
 				took -= c.WaitedMS
 				out.Refused = out.Refused || c.Finish == model.FinishFilter
+				out.Finish = cmp.Or(c.Finish, out.Finish)
 			}
 		}
 		if s.Kind == schemas.StepRetrieve {

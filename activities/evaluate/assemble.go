@@ -1,10 +1,13 @@
 package evaluate
 
 import (
+	"bytes"
 	"context"
+	"io"
 	"slices"
 	"time"
 
+	"github.com/tenuto-dev/tenuto/activities/internal/report"
 	"github.com/tenuto-dev/tenuto/activities/provider/blob"
 	"github.com/tenuto-dev/tenuto/schemas"
 )
@@ -173,8 +176,16 @@ func (a *Activities) allOf(ctx context.Context, columns []schemas.EvalColumn, pr
 // marks of the run at work are taken away.
 func (a *Activities) keep(ctx context.Context, in schemas.JudgeRequest, result schemas.EvalResult) error {
 	run := in.Run
-	if _, err := blob.PutJSON(ctx, a.Store, schemas.EvalFileKey(run.Tenant, run.Suite, run.ID, schemas.EvalFileResult), result); err != nil {
-		return err
+	for file, write := range map[schemas.EvalFile]func(io.Writer, schemas.EvalResult) error{
+		schemas.EvalFileResult: report.JSON, schemas.EvalFileHTML: report.HTML, schemas.EvalFileMarkdown: report.Markdown, schemas.EvalFileJUnit: report.JUnit,
+	} {
+		var text bytes.Buffer
+		if err := write(&text, result); err != nil {
+			return schemas.Wrap(schemas.Internal, err, "the report %s cannot be written", file)
+		}
+		if err := a.Store.Put(ctx, schemas.EvalFileKey(run.Tenant, run.Suite, run.ID, file), text.Bytes()); err != nil {
+			return err
+		}
 	}
 	if _, err := blob.PutJSON(ctx, a.Store, schemas.EvalSummaryKey(run.Tenant, run.Suite, run.ID), result.EvalSummary); err != nil {
 		return err

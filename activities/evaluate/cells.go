@@ -146,7 +146,7 @@ func (w *batchWork) call(ctx context.Context, cells []planned) {
 }
 
 func recordOf(c planned) schemas.CellRecord {
-	return schemas.CellRecord{ID: c.ID, Case: c.Case, Column: c.Column, Sample: c.Sample, Input: c.Input, Vars: c.Vars}
+	return schemas.CellRecord{ID: c.ID, Case: c.Case, Column: c.Column, Sample: c.Sample, Input: c.Input, Vars: c.Vars, Threshold: c.Threshold}
 }
 
 // answer is what the cell's provider says: what the suite gives, what is known, or what is asked for now.

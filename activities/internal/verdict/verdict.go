@@ -91,8 +91,11 @@ func rates(cells []schemas.CaseResult, atBest bool) (passRate, score float64) {
 			passRate, score = passRate+share, score+share*max(1, cell.Score)
 		}
 	}
-	return passRate, score
+	return rounded(passRate), rounded(score)
 }
+
+// rounded takes off what summing has added: 0.95 is 0.95, and not a little more.
+func rounded(v float64) float64 { return math.Round(v*1e12) / 1e12 }
 
 // inOrder makes sums the same to the last bit, in whichever order cells come.
 func inOrder(cells []schemas.CaseResult) []schemas.CaseResult {
