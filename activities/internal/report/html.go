@@ -89,7 +89,7 @@ const mostRows = 200
 func newPage(v *view, data *pageData) *page {
 	p := &page{
 		view: v, Policy: contentPolicy(), Style: template.HTML("<style>" + pageStyle + "</style>"), //nolint:gosec // a file of ours
-		Title: v.Suite, Sentence: ruling(v.Ruling), Badge: strings.ReplaceAll(string(v.Ruling), "_", " "), Total: v.total(), ColumnRows: v.columns,
+		Title: v.Suite, Sentence: ruling(v.Ruling), Badge: rulingName(v.Ruling), Total: v.total(), ColumnRows: v.columns,
 		Facts: runFacts(v), Explained: comparison(v.EvalResult), Scores: v.scorePlots(), Latency: v.latencyPlot(), Cost: v.costPlot(), LeftOut: data.leftOut(),
 	}
 	for _, q := range v.Policy.Quarantine {

@@ -84,7 +84,7 @@ const (
 func verdictSuite(v *view) junitSuite {
 	c := junitCase{Name: "verdict", Class: tame(v.Suite), Time: seconds(0)}
 	if v.Ruling != schemas.RulingPassed {
-		c.Failure = &junitMessage{Message: ruling(v.Ruling), Type: string(v.Ruling), Text: tame(strings.Join(v.Verdict.Reasons, "\n"))}
+		c.Failure = &junitMessage{Message: ruling(v.Ruling), Type: tame(string(v.Ruling)), Text: tame(strings.Join(v.Verdict.Reasons, "\n"))}
 	}
 	s := junitSuite{Name: tame(v.Suite) + " verdict"}
 	s.add(c, 0)
@@ -131,7 +131,7 @@ func cellCase(v *view, cell schemas.CellRecord, class string, ms float64) junitC
 		name += fmt.Sprintf(" (sample %d)", cell.Sample+1)
 	}
 	c := junitCase{Name: line(name, junitMessageBytes), Class: class, Time: seconds(ms / 1000)}
-	message := &junitMessage{Message: line(cell.Reason, junitMessageBytes), Type: string(cell.Code)}
+	message := &junitMessage{Message: line(cell.Reason, junitMessageBytes), Type: tame(string(cell.Code))}
 	until := v.resting[cell.Case.ID]
 	switch {
 	case cell.State == schemas.CellScored && cell.Pass:

@@ -3,6 +3,7 @@ package report
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -61,7 +62,7 @@ func (m *markdown) list(n, most int, item func(int) string) {
 }
 
 func (m *markdown) verdict(v *view) {
-	m.write(fmt.Sprintf("## Evaluation of %s: %s\n\n%s\n", code(v.Suite, 80), strings.ReplaceAll(string(v.Ruling), "_", " "), ruling(v.Ruling)))
+	m.write(fmt.Sprintf("## Evaluation of %s: %s\n\n%s\n", code(v.Suite, 80), rulingName(v.Ruling), ruling(v.Ruling)))
 	t := v.total()
 	m.write(fmt.Sprintf("\n**%d of %s passed** (%s, every case counting the same), %d failed, %d errored, %d not run. Mean score %s. Paid now: %s, %d tokens.\n",
 		t.Passed, plural(t.Total(), "cell"), percent(v.PassRate), t.Failed, t.Errored, t.NotRun, number(v.Score), money(v.Cost), v.Usage.InputTokens+v.Usage.OutputTokens))
@@ -104,7 +105,11 @@ func (m *markdown) unresolved(v *view) {
 	m.write(fmt.Sprintf("\n### No result (%d)\n\nThey count as failed, with a score of 0.\n\n", len(cells)))
 	m.list(len(cells), mostListed, func(i int) string {
 		cell := v.Cells[cells[i]]
-		return fmt.Sprintf("- %s under %s: %s %s\n", caseCode(cell.Case), code(v.columns[cell.Column].Name, 120), stateName(cell), code(cell.Reason, textInLine))
+		text := fmt.Sprintf("- %s under %s: %s", caseCode(cell.Case), code(v.columns[cell.Column].Name, 120), stateName(cell))
+		if cell.Reason != "" {
+			text += ": " + code(cell.Reason, textInLine)
+		}
+		return text + "\n"
 	})
 }
 
@@ -170,7 +175,7 @@ func caseCode(c schemas.EvalCase) string {
 // stateName says what became of a cell without a result.
 func stateName(cell schemas.CellRecord) string {
 	switch {
-	case cell.State == schemas.CellErrored && cell.Code != "":
+	case cell.State == schemas.CellErrored && slices.Contains(schemas.Codes(), cell.Code):
 		return "errored (" + string(cell.Code) + ")"
 	case cell.State == schemas.CellErrored:
 		return "errored"
@@ -183,7 +188,7 @@ func stateName(cell schemas.CellRecord) string {
 func code(text string, most int) string {
 	text = strings.ReplaceAll(line(text, most), "|", "¦")
 	if text == "" {
-		return "(empty)"
+		return "`(empty)`"
 	}
 	longest, run := 0, 0
 	for _, r := range text {

@@ -137,11 +137,23 @@ func (v *view) latencyPlot() template.HTML {
 	}
 	bottom := float64(len(rows))*tall + 8
 	s.line("axis", left, bottom, right, bottom)
-	for tick := math.Pow(10, math.Ceil(math.Log10(low))); tick <= high; tick *= 10 {
+	for _, tick := range ticks(low, high) {
 		s.line("axis", at(tick), bottom, at(tick), bottom+4)
 		s.text("tick middle", at(tick), bottom+18, duration(tick))
 	}
 	return s.done()
+}
+
+// ticks are the powers of ten between two bounds, or the bounds where there is none.
+func ticks(low, high float64) []float64 {
+	var out []float64
+	for tick := math.Pow(10, math.Ceil(math.Log10(low))); tick <= high; tick *= 10 {
+		out = append(out, tick)
+	}
+	if len(out) == 0 {
+		return []float64{low, high}
+	}
+	return out
 }
 
 // costPlot has a bar a column: answers, then graders.

@@ -45,7 +45,7 @@ func sample() schemas.EvalResult {
 		EvalSummary: schemas.EvalSummary{
 			ID: "0193a0f0-0000-7000-8000-000000000001", Suite: "answers", StartMS: end.UnixMilli() - 9000, EndMS: end.UnixMilli(), Trigger: schemas.EvalManual,
 			By: schemas.Actor{Name: "Ada"}, Package: "4f2a", Plan: "77c0", Ruling: schemas.RulingFailed,
-			PassRate: 0.4, Score: 0.45, Reused: 3, Usage: schemas.Usage{Calls: 9, InputTokens: 900, OutputTokens: 90}, Cost: schemas.Cost{USD: 0.0123, Unknown: 1},
+			PassRate: 0.375, Score: 0.4375, Reused: 3, Usage: schemas.Usage{Calls: 9, InputTokens: 900, OutputTokens: 90}, Cost: schemas.Cost{USD: 0.0123, Unknown: 1},
 			Releases: []string{"qa@1f2e"}, Baseline: "production",
 		},
 		Description: "What people ask first.",

@@ -23,6 +23,17 @@ func ruling(r schemas.Ruling) string {
 	return "The verdict is not known."
 }
 
+// rulingName is a ruling in words.
+func rulingName(r schemas.Ruling) string {
+	switch r {
+	case schemas.RulingPassed, schemas.RulingFailed, schemas.RulingUnresolved:
+		return string(r)
+	case schemas.RulingNotEnoughData:
+		return "not enough data"
+	}
+	return "without a verdict"
+}
+
 // comparison says in plain words what a comparison found.
 func comparison(r schemas.EvalResult) []string {
 	c := r.Verdict.Comparison
@@ -46,7 +57,7 @@ func comparison(r schemas.EvalResult) []string {
 		fmt.Sprintf("The smallest loss that so many cases reveal with a chance of %.3g %% is %s; one of %s must not be missed.", 100*power, number(c.Detectable), number(least)),
 	}
 	if c.More > 0 {
-		out = append(out, fmt.Sprintf("It would take about %s more.", plural(c.More, "case")))
+		out = append(out, fmt.Sprintf("It would take about %s.", plural(c.More, "more case")))
 	}
 	if c.Unpaired > 0 {
 		out = append(out, fmt.Sprintf("%s only one side has, and %s no part in it.", plural(c.Unpaired, "case"), map[bool]string{true: "takes", false: "take"}[c.Unpaired == 1]))
