@@ -6,6 +6,7 @@ import (
 	"io"
 	"math"
 	"slices"
+	"strings"
 
 	"github.com/tenuto-dev/tenuto/schemas"
 )
@@ -252,14 +253,11 @@ func stateNumber(cell schemas.CellRecord) float64 {
 }
 
 func tagsText(tags []string) string {
-	text := ""
+	lines := make([]string, len(tags))
 	for i, tag := range tags {
-		if i > 0 {
-			text += ", "
-		}
-		text += line(tag, 60)
+		lines[i] = line(tag, descriptions)
 	}
-	return clip(text, descriptions)
+	return clip(strings.Join(lines, ", "), descriptions)
 }
 
 func (d *pageData) chunk(start int) pageChunk {

@@ -153,7 +153,7 @@ func runFacts(v *view) [][2]string {
 	add("Compared with", v.Baseline)
 	add("Package", v.Package)
 	add("Plan", v.Plan)
-	facts = append(facts, [2]string{"Paid now", fmt.Sprintf("%s, %s, %d tokens", money(v.EvalResult.Cost), plural(v.Usage.Calls, "call"), v.Usage.InputTokens+v.Usage.OutputTokens)},
+	facts = append(facts, [2]string{"Paid now", fmt.Sprintf("%s, %s, %d tokens", money(v.Cost), plural(v.Usage.Calls, "call"), v.Usage.InputTokens+v.Usage.OutputTokens)},
 		[2]string{"Known before", plural(v.Reused, "cell")})
 	return facts
 }
