@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"strings"
 
 	"golang.org/x/sync/errgroup"
 
@@ -125,7 +124,7 @@ func (w *batchWork) contest(ctx context.Context, c contest, g gathering) {
 func (w *batchWork) compare(ctx context.Context, c contest, g gathering) ([][]schemas.AssertionResult, *asker, error) {
 	results := make([][]schemas.AssertionResult, len(c.cells))
 	k := &asker{w: w, cell: c.id}
-	judge := w.grader(k)
+	judge := w.scoring(k)
 	for n, a := range c.cells[0].Assertions {
 		if !compares(a) {
 			continue
@@ -133,15 +132,15 @@ func (w *batchWork) compare(ctx context.Context, c contest, g gathering) ([][]sc
 		var contenders []grader.Contender
 		for _, cell := range c.cells {
 			record := g.partial(cell)
-			output, err := outputOf(cell, record)
+			contender, err := judge.Contender(ctx, cell.EvalCell, *record.Answer, record.Assertions)
 			if err != nil {
 				return nil, k, err
 			}
-			contenders = append(contenders, grader.Contender{Output: output, Results: record.Assertions})
+			contenders = append(contenders, contender)
 		}
-		said, err := judge.Compare(ctx, a, contenders)
+		said, err := judge.Grader.Compare(ctx, a, contenders)
 		if err != nil {
-			return nil, k, schemas.Wrap(schemas.CodeOf(err), err, "assertion %d, %s: %s", n+1, strings.TrimSpace(a.Type), schemas.SafeMessage(err))
+			return nil, k, about(err, n, a)
 		}
 		for i := range results {
 			results[i] = append(results[i], said[i])
