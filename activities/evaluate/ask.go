@@ -1,7 +1,6 @@
 package evaluate
 
 import (
-	"cmp"
 	"context"
 	"encoding/json"
 	"time"
@@ -139,7 +138,9 @@ func (a *Activities) answer(ctx context.Context, e schemas.Exchange, err error) 
 			for _, c := range d.Calls {
 				took -= c.WaitedMS
 				out.Refused = out.Refused || c.Finish == model.FinishFilter
-				out.Finish = cmp.Or(c.Finish, out.Finish)
+				if s.Kind == schemas.StepGenerate && c.Finish != "" {
+					out.Finish = c.Finish
+				}
 			}
 		}
 		if s.Kind == schemas.StepRetrieve {

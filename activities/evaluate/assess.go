@@ -11,9 +11,9 @@ import (
 	"github.com/tenuto-dev/tenuto/schemas"
 )
 
-// grader is a grader whose questions about one cell k answers.
-func (w *batchWork) grader(k *asker) grader.Grader {
-	return grader.Grader{Asker: k, Render: render, Poster: w.a.Poster, Reasks: 1}
+// scoring judges one cell, or a contest, with k to answer what graders ask.
+func (w *batchWork) scoring(k *asker) Scoring {
+	return Scoring{Scorer: score.Scorer{Script: script.Engine{}}, Grader: grader.Grader{Asker: k, Render: render, Poster: w.a.Poster, Reasks: 1}}
 }
 
 // render renders a prompt that a suite wrote for its grader.
@@ -34,12 +34,7 @@ func render(template string, names map[string]any) (string, error) {
 	return t.Render(fields)
 }
 
-// scoring judges answers; k answers what it asks.
-func (w *batchWork) scoring(k *asker) Scoring {
-	return Scoring{Scorer: score.Scorer{Script: script.Engine{}}, Grader: w.grader(k)}
-}
-
-// judge judges an answer by the assertions of its cell. Errors: of what cannot be judged.
+// judge judges an answer by the assertions of its cell, and enters who was asked. Errors: of what cannot be judged.
 func (w *batchWork) judge(ctx context.Context, c planned, record *schemas.CellRecord) error {
 	k := &asker{w: w, cell: c.ID.Score}
 	result, err := w.scoring(k).Assert(ctx, c.EvalCell, *record.Answer)

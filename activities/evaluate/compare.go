@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"strings"
 
 	"golang.org/x/sync/errgroup"
 
@@ -141,7 +140,7 @@ func (w *batchWork) compare(ctx context.Context, c contest, g gathering) ([][]sc
 		}
 		said, err := judge.Grader.Compare(ctx, a, contenders)
 		if err != nil {
-			return nil, k, schemas.Wrap(schemas.CodeOf(err), err, "assertion %d, %s: %s", n+1, strings.TrimSpace(a.Type), schemas.SafeMessage(err))
+			return nil, k, about(err, n, a)
 		}
 		for i := range results {
 			results[i] = append(results[i], said[i])
