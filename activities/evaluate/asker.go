@@ -39,13 +39,22 @@ func (p *planner) prepareGrader(ctx context.Context, a schemas.Assertion) error 
 			return err
 		}
 	}
-	if !suite.AsksModel(a.Type) {
-		return nil
+	if suite.AsksText(a.Type) {
+		if err := p.grade(a.Provider, a.Type, p.installedGrader); err != nil {
+			return err
+		}
 	}
-	spelt := a.Provider
+	if suite.Embeds(a.Type) {
+		return p.grade(a.Embedder, a.Type, p.installedEmbedder)
+	}
+	return nil
+}
+
+// grade enters a model that is asked, the installation's where nobody is named.
+func (p *planner) grade(spelt, kind string, installed func(kind string) (string, error)) error {
 	if spelt == "" {
 		var err error
-		if spelt, err = p.installedGrader(a.Type); err != nil {
+		if spelt, err = installed(kind); err != nil {
 			return err
 		}
 	}
@@ -75,15 +84,6 @@ const embedderOf = "text-embedding-3-large"
 
 // installedGrader is who is asked about assertions that name nobody.
 func (p *planner) installedGrader(kind string) (string, error) {
-	if suite.Embeds(kind) {
-		if p.plan.Embedder == "" {
-			if _, _, ok := p.a.Models.Defined("openai/" + embedderOf); !ok {
-				return "", schemas.Errorf(schemas.Invalid, "the assertion %s compares by embeddings, and nobody says by which: write `provider:` into it, such as openai:embedding:%s, or local/lexical, which compares words", kind, embedderOf)
-			}
-			p.plan.Embedder = "openai/" + embedderOf
-		}
-		return p.plan.Embedder, nil
-	}
 	for _, known := range graderOf {
 		if _, _, ok := p.a.Models.Defined(known[0] + "/" + known[1]); ok && p.plan.Grader == "" {
 			p.plan.Grader = known[0] + "/" + known[1]
@@ -93,6 +93,15 @@ func (p *planner) installedGrader(kind string) (string, error) {
 		return "", schemas.Errorf(schemas.Invalid, "the assertion %s asks a model, and nobody says which: give --grader MODEL, or write defaultTest: {options: {provider: MODEL}} into the suite", kind)
 	}
 	return p.plan.Grader, nil
+}
+
+// installedEmbedder is what makes vectors where nobody is named.
+func (p *planner) installedEmbedder(kind string) (string, error) {
+	if _, _, ok := p.a.Models.Defined("openai/" + embedderOf); !ok {
+		return "", schemas.Errorf(schemas.Invalid, "the assertion %s compares by embeddings, and nobody says by which: write defaultTest: {options: {provider: {embedding: MODEL}}} into the suite, such as openai:embedding:%s, or local/lexical, which compares words", kind, embedderOf)
+	}
+	p.plan.Embedder = "openai/" + embedderOf
+	return p.plan.Embedder, nil
 }
 
 // asker answers the questions of graders about one cell: each is a recorded run of its own, named by what is asked and about what.

@@ -247,7 +247,7 @@ func (s Scoring) similar(ctx context.Context, a schemas.Assertion, seen judged) 
 		}
 		return entitled(none, a), nil
 	}
-	vectors, err := grader.Embed(ctx, s.Grader.Asker, a.Provider, texts)
+	vectors, err := grader.Embed(ctx, s.Grader.Asker, a.Embedder, texts)
 	if err != nil {
 		return schemas.AssertionResult{}, err
 	}

@@ -1,6 +1,7 @@
 package suite
 
 import (
+	"cmp"
 	"encoding/json"
 	"slices"
 	"strconv"
@@ -30,7 +31,25 @@ func asksModel(kind string) bool {
 func AsksModel(kind string) bool { return asksModel(kind) }
 
 // Embeds reports whether an assertion of this type compares by embeddings.
-func Embeds(kind string) bool { return strings.HasPrefix(strings.TrimPrefix(kind, "not-"), "similar") }
+func Embeds(kind string) bool {
+	base := strings.TrimPrefix(kind, "not-")
+	return base == "answer-relevance" || strings.HasPrefix(base, "similar")
+}
+
+// AsksText reports whether an assertion of this type asks a model in words.
+func AsksText(kind string) bool {
+	return asksModel(kind) && !strings.HasPrefix(strings.TrimPrefix(kind, "not-"), "similar")
+}
+
+// assertionGrader reads who an assertion asks. One that only compares by embeddings means those.
+func (l *loader) assertionGrader(a *schemas.Assertion) func(*tree.Value) {
+	return func(v *tree.Value) {
+		l.grader(&a.Provider, &a.Embedder)(v)
+		if a.Type != "" && Embeds(a.Type) && !AsksText(a.Type) {
+			a.Provider, a.Embedder = "", cmp.Or(a.Embedder, a.Provider)
+		}
+	}
+}
 
 // Compares reports whether an assertion of this type is judged over all outputs of a case.
 func Compares(kind string) bool {
@@ -97,7 +116,7 @@ func (l *loader) assertion(v *tree.Value, depth int) (schemas.Assertion, bool) {
 		}
 	} else {
 		known["value"] = func(v *tree.Value) { a.Value = l.expected(v, a.Type) }
-		known["provider"] = l.grader(&a.Provider)
+		known["provider"] = l.assertionGrader(&a)
 		known["rubricPrompt"] = l.rubric(&a.RubricPrompt)
 		known["transform"] = l.script(&a.Transform)
 		known["contextTransform"] = l.script(&a.ContextTransform)

@@ -52,8 +52,11 @@ func graded(list []schemas.Assertion, g Grading) []schemas.Assertion {
 	out := slices.Clone(list)
 	for i := range out {
 		a := &out[i]
-		if asksModel(a.Type) {
+		if AsksText(a.Type) {
 			a.Provider, a.RubricPrompt = cmp.Or(a.Provider, g.Provider), cmp.Or(a.RubricPrompt, g.RubricPrompt)
+		}
+		if Embeds(a.Type) {
+			a.Embedder = cmp.Or(a.Embedder, g.Embedder)
 		}
 		if len(a.Config) == 0 && len(g.Factuality) > 0 && strings.HasSuffix(a.Type, "factuality") {
 			a.Config = json.RawMessage(jsonText(nunjucks.Object{{Name: "factuality", Value: g.Factuality}}))
@@ -68,7 +71,7 @@ func (l *loader) options(v *tree.Value, c *Case) {
 	g := &c.Graders
 	known := keys{
 		"prefix": l.text(&c.Prefix), "suffix": l.text(&c.Suffix), "transform": l.script(&c.Transform), "postprocess": l.script(&c.Transform),
-		"provider": l.grader(&g.Provider), "rubricPrompt": l.rubric(&g.RubricPrompt), "disableVarExpansion": l.flag(&c.Whole), "disableDefaultAsserts": l.flag(&c.alone),
+		"provider": l.grader(&g.Provider, &g.Embedder), "rubricPrompt": l.rubric(&g.RubricPrompt), "disableVarExpansion": l.flag(&c.Whole), "disableDefaultAsserts": l.flag(&c.alone),
 		"factuality":             l.data(&g.Factuality),
 		"transformVars":          l.refuse("`transformVars` would run code before the prompt is made: write the variables as they are needed"),
 		"storeOutputAs":          l.refuse("`storeOutputAs` lets tests see each other, and cells are apart: make it a chain of several steps"),
@@ -90,21 +93,18 @@ func (l *loader) options(v *tree.Value, c *Case) {
 }
 
 // grader reads the provider of a grader: a text, a mapping with id, or one of these by what it is for.
-func (l *loader) grader(into *string) func(*tree.Value) {
+func (l *loader) grader(into, embedder *string) func(*tree.Value) {
 	return func(v *tree.Value) {
-		if v.Kind == tree.Object && v.Get("id") == nil {
-			for _, use := range []string{"text", "embedding"} {
-				if part := v.Get(use); part != nil && len(v.Fields) == 1 {
-					l.grader(into)(part)
-					return
-				}
-			}
-			l.at(v, "a grader is one provider: write its name, or give each assertion its own")
+		if v.Kind == tree.Object && v.Get("id") == nil && (v.Get("text") != nil || v.Get("embedding") != nil) {
+			l.object(v, "a grader", keys{"text": l.grader(into, nil), "embedding": l.grader(embedder, nil)})
 			return
 		}
 		p, ok := l.provider(v)
 		if !ok || len(p) != 1 {
 			return
+		}
+		if p[0].API == "embedding" || p[0].API == "embeddings" {
+			into = cmp.Or(embedder, into)
 		}
 		*into = p[0].ID
 		if len(p[0].Config) > 0 {

@@ -276,23 +276,28 @@ func (x *expander) identify(cell *schemas.EvalCell, vars nunjucks.Object) {
 	})
 }
 
-// grader is who is asked about an assertion, as a provider is spelt.
-func (e Expansion) grader(a schemas.Assertion) string {
-	if Embeds(a.Type) {
-		return cmp.Or(a.Provider, e.Embedder)
+// Graders are the models that are asked about an assertion, as providers are spelt: in words, and for vectors. Empty is none.
+func (e Expansion) Graders(a schemas.Assertion) (text, vectors string) {
+	if AsksText(a.Type) {
+		text = cmp.Or(a.Provider, e.Grader)
 	}
-	return cmp.Or(a.Provider, e.Grader)
+	if Embeds(a.Type) {
+		vectors = cmp.Or(a.Embedder, e.Embedder)
+	}
+	return text, vectors
 }
 
 // graders are the models that assertions ask, with what they stand for and what they are asked.
 func (x *expander) graders(list []schemas.Assertion, into map[string]any) map[string]any {
 	for _, a := range list {
-		if asksModel(a.Type) {
-			grader := x.grader(a)
-			into[grader] = x.Pins[grader]
-			if x.Asked != nil {
-				into["asked for "+strings.TrimPrefix(a.Type, "not-")] = x.Asked(a)
+		text, vectors := x.Graders(a)
+		for _, grader := range []string{text, vectors} {
+			if grader != "" {
+				into[grader] = x.Pins[grader]
 			}
+		}
+		if asksModel(a.Type) && x.Asked != nil {
+			into["asked for "+strings.TrimPrefix(a.Type, "not-")] = x.Asked(a)
 		}
 		x.graders(a.Assert, into)
 	}

@@ -99,6 +99,7 @@ type Case struct {
 // Grading is what options say of model-graded assertions.
 type Grading struct {
 	Provider     string          // as a provider is spelt
+	Embedder     string          // of assertions that compare by embeddings, likewise
 	RubricPrompt string          // a template, or a JSON list of messages with templates
 	Factuality   nunjucks.Object // scores of factuality's outcomes
 }

@@ -190,6 +190,7 @@ func under(c, from Case) Case {
 	}
 	for _, pair := range []struct{ own, given *string }{
 		{&c.Graders.Provider, &from.Graders.Provider},
+		{&c.Graders.Embedder, &from.Graders.Embedder},
 		{&c.Graders.RubricPrompt, &from.Graders.RubricPrompt},
 		{&c.Description, &from.Description},
 		{&c.Prefix, &from.Prefix},

@@ -39,11 +39,17 @@ func (h *house) suiteOf(t *testing.T, name, text string, concurrency int) schema
 			},
 		},
 	}
+	return h.keep(t, p)
+}
+
+// keep stores a package.
+func (h *house) keep(t *testing.T, p schemas.SuitePackage) schemas.Ref {
+	t.Helper()
 	data, err := json.Marshal(p)
 	if err != nil {
 		t.Fatal(err)
 	}
-	ref := schemas.Ref{Key: schemas.SuitePackageKey("default", name, schemas.Hash(data)), SHA256: schemas.Hash(data), Bytes: int64(len(data))}
+	ref := schemas.Ref{Key: schemas.SuitePackageKey("default", p.Suite, schemas.Hash(data)), SHA256: schemas.Hash(data), Bytes: int64(len(data))}
 	if err := h.store(t).Put(t.Context(), ref.Key, data); err != nil {
 		t.Fatal(err)
 	}

@@ -34,7 +34,7 @@ func answerRelevance(ctx context.Context, j judgement) (schemas.AssertionResult,
 	if err != nil {
 		return schemas.AssertionResult{}, err
 	}
-	vectors, err := Embed(ctx, j.Asker, "", append([]string{query}, questions...))
+	vectors, err := Embed(ctx, j.Asker, j.a.Embedder, append([]string{query}, questions...))
 	if err != nil {
 		return schemas.AssertionResult{}, err
 	}
