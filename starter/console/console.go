@@ -1,4 +1,4 @@
-// Package console is the web console: runs, as lists and as waterfalls, for people. Its pages are rendered on the server, need no script, and
+// Package console is the web console: runs, as lists and as waterfalls, and what suites came to, for people. Its pages are rendered on the server, need no script, and
 // show what models wrote as text only.
 package console
 
@@ -39,6 +39,7 @@ type Keys interface {
 // Deps are what a console works with. All are required.
 type Deps struct {
 	Runs   Runs
+	Evals  Evals
 	Keys   Keys
 	Store  *blob.Store    // the sessions' secret, sessions that ended, and texts beside records
 	Roles  []schemas.Role // who may look
@@ -74,6 +75,10 @@ func New(deps Deps) *Console {
 	mux.HandleFunc("GET /console/runs", c.signedIn(c.listRuns))
 	mux.HandleFunc("GET /console/runs/{run}", c.signedIn(c.showRun))
 	mux.HandleFunc("GET /console/runs/{run}/text/{part...}", c.signedIn(c.showText))
+	mux.HandleFunc("GET /console/evals", c.signedIn(c.listSuites))
+	mux.HandleFunc("GET /console/evals/{suite}", c.signedIn(c.listEvals))
+	mux.HandleFunc("GET /console/evals/{suite}/{id}", c.signedIn(c.showEval))
+	mux.HandleFunc("GET /console/evals/{suite}/{id}/report", c.signedIn(c.showReport))
 	mux.HandleFunc("/console/", func(w http.ResponseWriter, r *http.Request) {
 		c.fail(w, r, schemas.Errorf(schemas.NotFound, "There is no such page."))
 	})
@@ -182,6 +187,8 @@ type frame struct {
 	Who     string // empty for nobody
 	Tenant  string
 	SignOut string
+	Here    string // evals, or the runs
+	Refresh int    // seconds after which the page is loaded anew; 0 for one that does not change
 }
 
 func frameOf(title string, v visit) frame {

@@ -14,7 +14,7 @@ import (
 // consoleRoutes serves the pages for people. They are no part of the API, and its description does not have them.
 func (g *Gateway) consoleRoutes(mux *http.ServeMux) {
 	pages := console.New(console.Deps{
-		Runs: consoleRuns{g}, Keys: consoleKeys{g.keys}, Store: g.store, Roles: services, Now: g.now, Logger: g.log,
+		Runs: consoleRuns{g}, Evals: consoleEvals{g}, Keys: consoleKeys{g.keys}, Store: g.store, Roles: services, Now: g.now, Logger: g.log,
 	})
 	mux.Handle("/console", pages)
 	mux.Handle("/console/", pages)
@@ -36,6 +36,24 @@ func (c consoleRuns) Show(ctx context.Context, tenant, run string, startMS int64
 // Feedback implements console.Runs.
 func (c consoleRuns) Feedback(ctx context.Context, tenant, run string, start time.Time) ([]schemas.Feedback, error) {
 	return c.gateway.feedbackOn(ctx, tenant, run, start)
+}
+
+// consoleEvals finds runs of suites for the console.
+type consoleEvals struct{ gateway *Gateway }
+
+// Suites implements console.Evals.
+func (c consoleEvals) Suites(ctx context.Context, tenant string, latest int) ([]rest.EvalSuite, error) {
+	return c.gateway.evalSuites(ctx, tenant, latest)
+}
+
+// Runs implements console.Evals.
+func (c consoleEvals) Runs(ctx context.Context, tenant, suite, cursor string, limit int) (rest.Page[rest.Eval], error) {
+	return c.gateway.evalPage(ctx, tenant, suite, cursor, limit)
+}
+
+// Show implements console.Evals.
+func (c consoleEvals) Show(ctx context.Context, tenant, suite, id string) (rest.Eval, error) {
+	return c.gateway.evalStands(ctx, tenant, suite, id, 0)
 }
 
 // consoleKeys finds API keys for the console.
