@@ -42,17 +42,22 @@ type EvalStanding struct {
 
 // EvalStandingKey is the EvalStanding of a suite.
 func EvalStandingKey(tenant, suite string) string {
-	return SuitePrefix(tenant, suite) + "standing.json"
+	return SuitePrefix(tenant, suite) + "alert.json"
 }
 
-// EvalClaim says which run opens the issue of a suite at this moment.
-type EvalClaim struct {
+// EvalIssueClaim says which run opens the issue of a suite at this moment.
+type EvalIssueClaim struct {
 	Run  string `json:"run"` // id
 	AtMS int64  `json:"at_ms"`
 }
 
-// EvalIssueClaimKey is the EvalClaim of a suite.
-func EvalIssueClaimKey(tenant, suite string) string { return SuitePrefix(tenant, suite) + "claim.json" }
+// EvalIssueClaimKey is the EvalIssueClaim of a suite.
+func EvalIssueClaimKey(tenant, suite string) string {
+	return SuitePrefix(tenant, suite) + "issue-claim.json"
+}
+
+// EvalReportPath is where the gateway shows the report of a run to people.
+func EvalReportPath(suite, id string) string { return "/console/evals/" + suite + "/" + id }
 
 // EvalMessageID names what is told of a run to its receiver, the same at every attempt. It holds no full stop, which separates what is signed.
 func EvalMessageID(tenant, suite, id string) string {

@@ -172,7 +172,7 @@ func (e *evaluation) tell(ctx workflow.Context, summary schemas.EvalSummary) err
 		return nil
 	}
 	ctx, _ = workflow.NewDisconnectedContext(ctx)
-	_, err := step.Do(ctx, step.Notify, schemas.AlertEval, schemas.EvalAlert{Run: e.run, Notify: e.plan.Notify, Summary: summary}, "tell of the verdict")
+	_, err := step.Do(ctx, step.Alert, schemas.AlertEval, schemas.EvalAlert{Run: e.run, Notify: e.plan.Notify, Summary: summary}, "tell of the verdict")
 	if err != nil {
 		workflow.GetLogger(ctx).Warn("nobody could be told of the verdict", "cause", failureOf(err).Message)
 		workflow.SetCurrentDetails(ctx, "the result is there; nobody could be told of it: "+failureOf(err).Message)

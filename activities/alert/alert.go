@@ -23,11 +23,12 @@ type Sender interface {
 	Send(ctx context.Context, m notify.Message) (notify.Answer, error)
 }
 
-// Activities is the durable call that tells of evaluations. All fields are required. It is safe for concurrent use.
+// Activities is the durable call that tells of evaluations. All fields but Site are required. It is safe for concurrent use.
 type Activities struct {
 	Store  *blob.Store
 	Forge  Forge
 	Sender Sender
+	Site   string // address of the gateway for people, where alerts without a link lead to; empty for no link
 	Now    func() time.Time
 }
 
@@ -48,6 +49,9 @@ func (a *Activities) Alert(ctx context.Context, in schemas.EvalAlert) (schemas.E
 	out := schemas.EvalAlerted{Action: none, Webhook: none}
 	if err := check(in); err != nil {
 		return out, err
+	}
+	if in.Link == "" && a.Site != "" {
+		in.Link = a.Site + schemas.EvalReportPath(in.Run.Suite, in.Run.ID)
 	}
 	var unkept, untold error
 	if in.Notify.Repository != "" {

@@ -368,7 +368,7 @@ func checkOne(t *testing.T, r *rig) {
 func TestADeadClaim(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
-	claim := schemas.EvalClaim{Run: "gone", AtMS: r.time().UnixMilli()}
+	claim := schemas.EvalIssueClaim{Run: "gone", AtMS: r.time().UnixMilli()}
 	if _, err := blob.PutJSON(t.Context(), r.Store, schemas.EvalIssueClaimKey("default", "docs-qa"), claim); err != nil {
 		t.Fatal(err)
 	}

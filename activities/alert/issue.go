@@ -73,13 +73,13 @@ const (
 // lose it. Code: unavailable while another run has it, those of the store.
 func (k *keeping) claim(ctx context.Context) (release func(), err error) {
 	key, now := schemas.EvalIssueClaimKey(k.in.Run.Tenant, k.in.Run.Suite), k.Now().UnixMilli()
-	data, err := json.Marshal(schemas.EvalClaim{Run: k.in.Run.ID, AtMS: now})
+	data, err := json.Marshal(schemas.EvalIssueClaim{Run: k.in.Run.ID, AtMS: now})
 	if err != nil {
 		return nil, err
 	}
 	created, err := k.Store.PutIfAbsent(ctx, key, data)
 	if err == nil && !created {
-		var held schemas.EvalClaim
+		var held schemas.EvalIssueClaim
 		if err := k.kept(ctx, key, &held); err != nil {
 			return nil, err
 		}

@@ -13,7 +13,7 @@ import (
 	"github.com/tenuto-dev/tenuto/schemas"
 )
 
-// tell makes one attempt to tell the suite's webhook, unless the run was told already. Which event it is is kept before it is sent, so that
+// tell makes one attempt to tell the suite's webhook, unless the run was told already. The kind of event is kept before it is sent, so that
 // every attempt says the same.
 func (a *Activities) tell(ctx context.Context, in schemas.EvalAlert) (string, error) {
 	told, err := a.event(ctx, in)

@@ -72,27 +72,37 @@ func TestTheBodyOfAMessage(t *testing.T) {
 	in := r.hooked(1, schemas.RulingFailed)
 	in.Summary.Reasons = append(in.Summary.Reasons, strings.Repeat("ü", 5000))
 	r.alert(t, in, "none")
-	var got map[string]any
-	if err := json.Unmarshal([]byte(r.bodies[0]), &got); err != nil {
+	var event schemas.EvalEvent
+	if err := json.Unmarshal([]byte(r.bodies[0]), &event); err != nil {
 		t.Fatal(err)
 	}
-	data := got["data"].(map[string]any)                                                 //nolint:errcheck,forcetypeassert // it panics, which fails
-	reasons := data["reasons"].([]any)                                                   //nolint:errcheck,forcetypeassert // likewise
-	if long := reasons[1].(string); len(long) > 1000 || !strings.HasSuffix(long, "ü…") { //nolint:errcheck,forcetypeassert // likewise
+	if long := event.Data.Reasons[1]; len(long) > 1000 || !strings.HasSuffix(long, "ü…") {
 		t.Errorf("a long reason: %d bytes", len(long))
 	}
-	want := map[string]any{
-		"type": "eval.regressed", "timestamp": "2026-03-14T12:02:30Z", "tenant": "default", "suite": "docs-qa", "id": in.Run.ID, "ruling": "failed",
-		"pass_rate": 0.8125, "link": in.Link,
+	event.Data.Reasons = in.Summary.Reasons
+	want := schemas.EvalEvent{
+		Type: "eval.regressed", Timestamp: "2026-03-14T12:02:30Z", Data: schemas.EvalEventRun{EvalSummary: in.Summary, Tenant: "default", Link: in.Link},
 	}
-	for name, value := range want {
-		at := data
-		if name == "type" || name == "timestamp" {
-			at = got
+	if diff := cmp.Diff(want, event); diff != "" {
+		t.Error(diff)
+	}
+	for _, part := range []string{`{"type":"eval.regressed","timestamp":"2026-03-14T12:02:30Z","data":{"id":"`, `"ruling":"failed"`, `"pass_rate":0.8125`, `"tenant":"default"`} {
+		if !strings.Contains(r.bodies[0], part) {
+			t.Errorf("there is no %s in %s", part, r.bodies[0])
 		}
-		if diff := cmp.Diff(value, at[name]); diff != "" {
-			t.Errorf("%s:\n%s", name, diff)
-		}
+	}
+}
+
+// TestALinkToTheReport is made where people reach the gateway, unless the alert has one.
+func TestALinkToTheReport(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.Site = "https://tenuto.example"
+	in := run(1, schemas.RulingFailed)
+	in.Link = ""
+	r.alert(t, in, "opened")
+	if want := "- Report: <https://tenuto.example/console/evals/docs-qa/" + in.Run.ID + ">\n"; !strings.Contains(r.host.Kept(repo)[0].Body, want) {
+		t.Errorf("there is no %s in\n%s", want, r.host.Kept(repo)[0].Body)
 	}
 }
 

@@ -54,6 +54,7 @@ type Deps struct {
 	Notify   *notify.Sender
 	Meter    *meter.Meter // may be nil
 	Hub      *hub.Hub     // tells the front door in the same process how runs get on
+	Site     string       // address of the gateway for people; empty where nobody said
 	Instance string       // unique name of the process; lanes have a queue of that name
 
 	flush func() // the meter
@@ -153,7 +154,7 @@ func activitiesOver(deps Deps) bound {
 		},
 		prove: &reconcile.Activities{Temporal: deps.Temporal, Store: deps.Store, Journal: deps.Journal, Filler: steps, Now: time.Now},
 		tell:  &callback.Activities{Store: deps.Store, Records: deps.Journal, Sender: deps.Notify, Now: time.Now},
-		alert: &alert.Activities{Store: deps.Store, Forge: deps.Forge, Sender: deps.Notify, Now: time.Now},
+		alert: &alert.Activities{Store: deps.Store, Forge: deps.Forge, Sender: deps.Notify, Site: deps.Site, Now: time.Now},
 		eval: &evaluate.Activities{
 			Store: deps.Store, Registry: releases, Chains: steps, Workflows: evalRuns{deps.Temporal}, Records: deps.Journal, Models: evalModels{deps.Fleet},
 			Attempt: attemptOf, Poster: poster,

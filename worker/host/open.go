@@ -45,7 +45,7 @@ func Open(ctx context.Context, getenv func(string) string, logger *zap.Logger) (
 	if deps.Forge, err = wire.Forge(config); err != nil {
 		return Deps{}, config, err
 	}
-	deps.Notify = wire.Notify(config)
+	deps.Notify, deps.Site = wire.Notify(config), config.Site
 	deps.Instance = instance()
 	deps.Journal = journal.New(deps.Store, deps.Instance)
 	deps.Journal.Report = func(err error) { logger.Warn("journal", zap.String("cause", schemas.LogText(err))) }

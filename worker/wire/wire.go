@@ -29,6 +29,8 @@ type Config struct {
 	Embedder string // of new collections
 	Model    string // of answers
 
+	Site string // address of the gateway for people, without a slash at its end; empty where nobody said
+
 	Connections int // that a gateway holds at once; 0 for what suits the process
 }
 
@@ -46,6 +48,8 @@ func Read(getenv func(string) string) (Config, error) {
 		GitHub:   githubforge.Options{BaseURL: getenv("GITHUB_API_URL"), Token: getenv("GITHUB_TOKEN")},
 		Embedder: cmp.Or(getenv("TENUTO_EMBEDDER"), "local/lexical"),
 		Model:    cmp.Or(getenv("TENUTO_MODEL"), "local/extractive"),
+
+		Site: r.site(),
 
 		Connections: r.number("TENUTO_MAX_CONNECTIONS"),
 	}
@@ -71,6 +75,14 @@ func (r *reader) address(name string) string {
 		r.faults = append(r.faults, name+" is not an address such as http://host:port")
 	}
 	return strings.TrimSuffix(value, "/")
+}
+
+// site reads TENUTO_PUBLIC_URL, which need not be set.
+func (r *reader) site() string {
+	if r.getenv("TENUTO_PUBLIC_URL") == "" {
+		return ""
+	}
+	return r.address("TENUTO_PUBLIC_URL")
 }
 
 // number reads a number above zero; 0 for none.

@@ -52,6 +52,18 @@ func TestReadNamesEveryProblem(t *testing.T) {
 	}
 }
 
+func TestThePublicAddress(t *testing.T) {
+	t.Parallel()
+	for value, want := range map[string]string{"": "", "https://tenuto.example/": "https://tenuto.example"} {
+		if c, err := wire.Read(env("TENUTO_PUBLIC_URL", value)); err != nil || c.Site != want {
+			t.Errorf("%q is %q, %v", value, c.Site, err)
+		}
+	}
+	if _, err := wire.Read(env("TENUTO_PUBLIC_URL", "tenuto.example")); err == nil || !strings.Contains(err.Error(), "TENUTO_PUBLIC_URL") {
+		t.Errorf("no address: %v", err)
+	}
+}
+
 func TestWebhooks(t *testing.T) {
 	t.Parallel()
 	c, err := wire.Read(env("TENUTO_WEBHOOK_SECRET", strings.Repeat("s", 32), "TENUTO_WEBHOOK_ALLOW", "10.0.0.1:9000, *.inside.example"))

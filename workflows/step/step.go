@@ -65,6 +65,11 @@ var (
 		StartToClose: 45 * time.Second, ScheduleToClose: 72 * time.Hour,
 		Heartbeat: 10 * time.Second, FirstRetry: 5 * time.Second, LongestRetry: 6 * time.Hour,
 	}
+	// Alert tells of a verdict: a code host whose issues are looked through, and a receiver. It ends before the next night begins.
+	Alert = Profile{
+		StartToClose: 15 * time.Minute, ScheduleToClose: 12 * time.Hour,
+		Heartbeat: 10 * time.Second, FirstRetry: 5 * time.Second, LongestRetry: time.Hour,
+	}
 	// Bulk is a batch of ingestion. A part that is down for a night holds it up and loses nothing.
 	Bulk = Profile{
 		Queue: schemas.QueueIngest, StartToClose: 30 * time.Minute, ScheduleToClose: 72 * time.Hour,
