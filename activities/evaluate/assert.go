@@ -138,7 +138,7 @@ func (s Scoring) one(ctx context.Context, a schemas.Assertion, seen judged) (sch
 		return schemas.AssertionResult{}, schemas.Errorf(schemas.Invalid, "it compares the outputs of a case and cannot stand in an assert-set: write it beside the set")
 	case a.Type == "assert-set":
 		return s.set(ctx, a, seen)
-	case suite.Embeds(a.Type):
+	case suite.Embeds(a.Type) && !suite.AsksText(a.Type):
 		return s.similar(ctx, a, seen)
 	case base == "webhook" || slices.Contains(grader.Types(), base):
 		return s.grade(ctx, a, seen)

@@ -74,7 +74,7 @@ func obligingAnswer(messages []obligingMessage, schema json.RawMessage) string {
 	}
 	asked, last := string(messages[0].Content), lastText(messages[len(messages)-1].Content)
 	for sign, answer := range map[string]string{
-		`\"findings\"`: `{"findings":[{"number":1,"reason":"it stands there","supported":true}]}`, `\"needed\"`: `{"reason":"it answers","needed":[1]}`,
+		`\"findings\"`: findings(last), `\"needed\"`: `{"reason":"it answers","needed":[1]}`,
 		`{\"statements\"`: `{"statements":["It is so."]}`, `\"questions\"`: `{"questions":["What?","Why?","How?"]}`, `\"category\"`: `{"reason":"the same","category":"C"}`,
 		`\"score\"`: `{"reason":"well said","score":1,"pass":true}`,
 	} {
@@ -86,6 +86,19 @@ func obligingAnswer(messages []obligingMessage, schema json.RawMessage) string {
 		return exampleOf(schema)
 	}
 	return last
+}
+
+// findings supports every statement of what a grader is shown.
+func findings(material string) string {
+	var shown struct {
+		Statements []json.RawMessage `json:"statements"`
+	}
+	_ = json.Unmarshal([]byte(material), &shown) // material without statements has no findings
+	var list []string
+	for n := range shown.Statements {
+		list = append(list, fmt.Sprintf(`{"number":%d,"reason":"it stands there","supported":true}`, n+1))
+	}
+	return `{"findings":[` + strings.Join(list, ",") + `]}`
 }
 
 // exampleOf is a value of a schema with objects, lists and plain values.
