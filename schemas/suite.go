@@ -14,6 +14,7 @@ type Assertion struct {
 	Transform        string          `json:"transform,omitempty"`        // a script that makes of the output what is judged
 	ContextTransform string          `json:"contextTransform,omitempty"` // a script that finds the context in the output
 	Provider         string          `json:"provider,omitempty"`         // the grader, spelt as a provider of a suite; empty is the suite's
+	Embeddings       string          `json:"embeddings,omitempty"`       // the model of embeddings of one that needs it beside the grader, spelt likewise
 	RubricPrompt     string          `json:"rubricPrompt,omitempty"`     // a template, or a JSON list of messages with templates
 	Config           json.RawMessage `json:"config,omitempty"`
 	Assert           []Assertion     `json:"assert,omitempty"` // of an assert-set

@@ -42,13 +42,32 @@ func (p *planner) prepareGrader(ctx context.Context, a schemas.Assertion) error 
 	if !suite.AsksModel(a.Type) {
 		return nil
 	}
-	spelt := a.Provider
-	if spelt == "" {
-		var err error
-		if spelt, err = p.installedGrader(a.Type); err != nil {
+	if name := suite.Embedder(a, anyEmbedder); name != "" {
+		if name == anyEmbedder {
+			var err error
+			if name, err = p.installedEmbedder(a.Type); err != nil {
+				return err
+			}
+		}
+		if err := p.prepareModel(name); err != nil || suite.Embeds(a.Type) {
 			return err
 		}
 	}
+	if a.Provider != "" {
+		return p.prepareModel(a.Provider)
+	}
+	spelt, err := p.installedGrader(a.Type)
+	if err != nil {
+		return err
+	}
+	return p.prepareModel(spelt)
+}
+
+// anyEmbedder stands for a model of embeddings that a suite does not name.
+const anyEmbedder = "?"
+
+// prepareModel finds what a model that is asked stands for now.
+func (p *planner) prepareModel(spelt string) error {
 	if _, ok := p.graders[spelt]; ok {
 		return nil
 	}
@@ -75,15 +94,6 @@ const embedderOf = "text-embedding-3-large"
 
 // installedGrader is who is asked about assertions that name nobody.
 func (p *planner) installedGrader(kind string) (string, error) {
-	if suite.Embeds(kind) {
-		if p.plan.Embedder == "" {
-			if _, _, ok := p.a.Models.Defined("openai/" + embedderOf); !ok {
-				return "", schemas.Errorf(schemas.Invalid, "the assertion %s compares by embeddings, and nobody says by which: write `provider:` into it, such as openai:embedding:%s, or local/lexical, which compares words", kind, embedderOf)
-			}
-			p.plan.Embedder = "openai/" + embedderOf
-		}
-		return p.plan.Embedder, nil
-	}
 	for _, known := range graderOf {
 		if _, _, ok := p.a.Models.Defined(known[0] + "/" + known[1]); ok && p.plan.Grader == "" {
 			p.plan.Grader = known[0] + "/" + known[1]
@@ -93,6 +103,17 @@ func (p *planner) installedGrader(kind string) (string, error) {
 		return "", schemas.Errorf(schemas.Invalid, "the assertion %s asks a model, and nobody says which: give --grader MODEL, or write defaultTest: {options: {provider: MODEL}} into the suite", kind)
 	}
 	return p.plan.Grader, nil
+}
+
+// installedEmbedder is the model of embeddings of assertions that name none.
+func (p *planner) installedEmbedder(kind string) (string, error) {
+	if p.plan.Embedder == "" {
+		if _, _, ok := p.a.Models.Defined("openai/" + embedderOf); !ok {
+			return "", schemas.Errorf(schemas.Invalid, "the assertion %s compares by embeddings, and nobody says by which: write `provider: {embedding: MODEL}` into it, such as openai:embedding:%s, or local/lexical, which compares words", kind, embedderOf)
+		}
+		p.plan.Embedder = "openai/" + embedderOf
+	}
+	return p.plan.Embedder, nil
 }
 
 // asker answers the questions of graders about one cell: each is a recorded run of its own, named by what is asked and about what.

@@ -1,6 +1,7 @@
 package suite
 
 import (
+	"cmp"
 	"encoding/json"
 	"slices"
 	"strconv"
@@ -31,6 +32,21 @@ func AsksModel(kind string) bool { return asksModel(kind) }
 
 // Embeds reports whether an assertion of this type compares by embeddings.
 func Embeds(kind string) bool { return strings.HasPrefix(strings.TrimPrefix(kind, "not-"), "similar") }
+
+// embedsToo reports whether an assertion of this type compares by embeddings what a model has said.
+func embedsToo(kind string) bool { return strings.TrimPrefix(kind, "not-") == "answer-relevance" }
+
+// Embedder is the model of embeddings that an assertion asks, as a provider is spelt: its own, else the one of the suite; empty of one that asks
+// none.
+func Embedder(a schemas.Assertion, otherwise string) string {
+	switch {
+	case Embeds(a.Type):
+		return cmp.Or(a.Provider, otherwise)
+	case embedsToo(a.Type):
+		return cmp.Or(a.Embeddings, otherwise)
+	}
+	return ""
+}
 
 // Compares reports whether an assertion of this type is judged over all outputs of a case.
 func Compares(kind string) bool {
@@ -97,13 +113,18 @@ func (l *loader) assertion(v *tree.Value, depth int) (schemas.Assertion, bool) {
 		}
 	} else {
 		known["value"] = func(v *tree.Value) { a.Value = l.expected(v, a.Type) }
-		known["provider"] = l.grader(&a.Provider)
+		known["provider"] = l.grader(&a.Provider, &a.Embeddings)
 		known["rubricPrompt"] = l.rubric(&a.RubricPrompt)
 		known["transform"] = l.script(&a.Transform)
 		known["contextTransform"] = l.script(&a.ContextTransform)
 	}
 	if !l.object(v, "an assertion", known) {
 		return a, false
+	}
+	if Embeds(a.Type) {
+		a.Provider, a.Embeddings = cmp.Or(a.Embeddings, a.Provider), ""
+	} else if !embedsToo(a.Type) {
+		a.Embeddings = ""
 	}
 	if len(scores) > 0 {
 		config = over(nunjucks.Object{{Name: "factuality", Value: scores}}, config)

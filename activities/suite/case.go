@@ -53,7 +53,16 @@ func graded(list []schemas.Assertion, g Grading) []schemas.Assertion {
 	for i := range out {
 		a := &out[i]
 		if asksModel(a.Type) {
-			a.Provider, a.RubricPrompt = cmp.Or(a.Provider, g.Provider), cmp.Or(a.RubricPrompt, g.RubricPrompt)
+			a.RubricPrompt = cmp.Or(a.RubricPrompt, g.RubricPrompt)
+			switch {
+			case Embeds(a.Type):
+				a.Provider = cmp.Or(a.Provider, g.Embeddings, g.Provider)
+			case embedsToo(a.Type):
+				a.Embeddings = cmp.Or(a.Embeddings, g.Embeddings)
+				fallthrough
+			default:
+				a.Provider = cmp.Or(a.Provider, g.Provider)
+			}
 		}
 		if len(a.Config) == 0 && len(g.Factuality) > 0 && strings.HasSuffix(a.Type, "factuality") {
 			a.Config = json.RawMessage(jsonText(nunjucks.Object{{Name: "factuality", Value: g.Factuality}}))
@@ -68,7 +77,7 @@ func (l *loader) options(v *tree.Value, c *Case) {
 	g := &c.Graders
 	known := keys{
 		"prefix": l.text(&c.Prefix), "suffix": l.text(&c.Suffix), "transform": l.script(&c.Transform), "postprocess": l.script(&c.Transform),
-		"provider": l.grader(&g.Provider), "rubricPrompt": l.rubric(&g.RubricPrompt), "disableVarExpansion": l.flag(&c.Whole), "disableDefaultAsserts": l.flag(&c.alone),
+		"provider": l.grader(&g.Provider, &g.Embeddings), "rubricPrompt": l.rubric(&g.RubricPrompt), "disableVarExpansion": l.flag(&c.Whole), "disableDefaultAsserts": l.flag(&c.alone),
 		"factuality":             l.data(&g.Factuality),
 		"transformVars":          l.refuse("`transformVars` would run code before the prompt is made: write the variables as they are needed"),
 		"storeOutputAs":          l.refuse("`storeOutputAs` lets tests see each other, and cells are apart: make it a chain of several steps"),
@@ -89,19 +98,19 @@ func (l *loader) options(v *tree.Value, c *Case) {
 	}
 }
 
-// grader reads the provider of a grader: a text, a mapping with id, or one of these by what it is for.
-func (l *loader) grader(into *string) func(*tree.Value) {
+// grader reads the provider of a grader: a text, a mapping with id, or one of these for text and for embedding each.
+func (l *loader) grader(text, embedding *string) func(*tree.Value) {
 	return func(v *tree.Value) {
 		if v.Kind == tree.Object && v.Get("id") == nil {
-			for _, use := range []string{"text", "embedding"} {
-				if part := v.Get(use); part != nil && len(v.Fields) == 1 {
-					l.grader(into)(part)
-					return
-				}
-			}
-			l.at(v, "a grader is one provider: write its name, or give each assertion its own")
+			l.object(v, "a grader", keys{"text": l.graderOf(text), "embedding": l.graderOf(embedding)})
 			return
 		}
+		l.graderOf(text)(v)
+	}
+}
+
+func (l *loader) graderOf(into *string) func(*tree.Value) {
+	return func(v *tree.Value) {
 		p, ok := l.provider(v)
 		if !ok || len(p) != 1 {
 			return

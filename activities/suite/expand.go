@@ -276,20 +276,18 @@ func (x *expander) identify(cell *schemas.EvalCell, vars nunjucks.Object) {
 	})
 }
 
-// grader is who is asked about an assertion, as a provider is spelt.
-func (e Expansion) grader(a schemas.Assertion) string {
-	if Embeds(a.Type) {
-		return cmp.Or(a.Provider, e.Embedder)
-	}
-	return cmp.Or(a.Provider, e.Grader)
-}
-
 // graders are the models that assertions ask, with what they stand for and what they are asked.
 func (x *expander) graders(list []schemas.Assertion, into map[string]any) map[string]any {
 	for _, a := range list {
 		if asksModel(a.Type) {
-			grader := x.grader(a)
-			into[grader] = x.Pins[grader]
+			embedder := Embedder(a, x.Embedder)
+			if embedder != "" {
+				into[embedder] = x.Pins[embedder]
+			}
+			if !Embeds(a.Type) {
+				grader := cmp.Or(a.Provider, x.Grader)
+				into[grader] = x.Pins[grader]
+			}
 			if x.Asked != nil {
 				into["asked for "+strings.TrimPrefix(a.Type, "not-")] = x.Asked(a)
 			}

@@ -99,6 +99,7 @@ type Case struct {
 // Grading is what options say of model-graded assertions.
 type Grading struct {
 	Provider     string          // as a provider is spelt
+	Embeddings   string          // likewise, of what compares by embeddings
 	RubricPrompt string          // a template, or a JSON list of messages with templates
 	Factuality   nunjucks.Object // scores of factuality's outcomes
 }

@@ -13,7 +13,7 @@ import (
 const questionsAsked = 3
 
 // answerRelevance is how near the question is to those that the output answers: the mean cosine of their embeddings (Es et al., RAGAS, 2023).
-// Nothing is near to no answer. The assertion's provider is the one that is asked for questions; the embeddings are the suite's.
+// Nothing is near to no answer. The assertion's provider is the one that is asked for questions; Embeddings are those it names, else the suite's.
 func answerRelevance(ctx context.Context, j judgement) (schemas.AssertionResult, error) {
 	query := j.output.query()
 	if strings.TrimSpace(query) == "" {
@@ -34,7 +34,7 @@ func answerRelevance(ctx context.Context, j judgement) (schemas.AssertionResult,
 	if err != nil {
 		return schemas.AssertionResult{}, err
 	}
-	vectors, err := Embed(ctx, j.Asker, "", append([]string{query}, questions...))
+	vectors, err := Embed(ctx, j.Asker, j.a.Embeddings, append([]string{query}, questions...))
 	if err != nil {
 		return schemas.AssertionResult{}, err
 	}
