@@ -172,3 +172,33 @@ func TestShortForms(t *testing.T) {
 		}
 	}
 }
+
+// TestGraders gives each assertion the model that it asks: one for texts, one of embeddings, or both.
+func TestGraders(t *testing.T) {
+	t.Parallel()
+	s := load(t, map[string]string{"suite.yaml": `prompts: p
+providers: echo
+tests:
+- options: {provider: {text: openai:gpt-5, embedding: {id: openai:embedding:text-embedding-3-large}}}
+  assert:
+  - {type: llm-rubric, value: a}
+  - {type: similar, value: a}
+  - {type: not-answer-relevance}
+  - {type: similar, value: a, provider: local/lexical}
+  - {type: answer-relevance, provider: {embedding: local/lexical}}
+  - {type: llm-rubric, value: a, provider: {embedding: local/lexical}}
+`})
+	type asks struct{ grader, embedder string }
+	want := []asks{
+		{"openai:gpt-5", ""}, {"openai:embedding:text-embedding-3-large", "openai:embedding:text-embedding-3-large"},
+		{"openai:gpt-5", "openai:embedding:text-embedding-3-large"}, {"local/lexical", "local/lexical"}, {"openai:gpt-5", "local/lexical"}, {"openai:gpt-5", ""},
+	}
+	for i, a := range s.Cases[0].Assertions {
+		if got := (asks{a.Provider, suite.Embedder(a, "other")}); got != want[i] {
+			t.Errorf("assertion %d asks %v and not %v", i+1, got, want[i])
+		}
+	}
+	if got := suite.Embedder(schemas.Assertion{Type: "answer-relevance", Provider: "openai:gpt-5"}, "other"); got != "other" {
+		t.Errorf("without one of its own it asks %q", got)
+	}
+}
