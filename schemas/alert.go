@@ -37,7 +37,7 @@ func EvalToldKey(tenant, suite, id string) string {
 // EvalStanding is how a suite stands by what its webhook was told.
 type EvalStanding struct {
 	StartMS int64 `json:"start_ms"` // of the latest run that was told of, Unix milliseconds
-	Failing bool  `json:"failing"`  // the latest one that passed or failed failed
+	Failing bool  `json:"failing"`  // the latest one that could be judged did not pass
 }
 
 // EvalStandingKey is the EvalStanding of a suite.
