@@ -46,7 +46,7 @@ func (c *conversation) call(ctx context.Context, target fleet.Target, request mo
 		return model.Response{}, err
 	}
 	detail.Answered, detail.Fingerprint, detail.Finish, detail.Usage = paid.Model, paid.Fingerprint, paid.Finish, paid.Usage
-	detail.Cost = target.Cost(paid.Usage)
+	detail.Cost, detail.PriceFactor = target.CostOf(paid.Response), paid.PriceFactor
 	c.spend(detail.Cost)
 	if !paid.Recorded {
 		c.s.a.Meter.Spent(target.Provider.Vendor, target.Model, detail.Cost)
