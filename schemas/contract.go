@@ -116,6 +116,7 @@ var (
 	PlanEval   = Activity[EvalRequest, EvalPlan]{"eval.plan"}
 	OpenColumn = Activity[ColumnRequest, ColumnWork]{"eval.open"}
 	AwaitTurn  = Activity[TurnRequest, EvalState]{"eval.await"}
+	ListBulk   = Activity[ColumnRequest, EvalBulk]{"eval.bulk"}
 	RunCells   = Activity[CellsRequest, CellsOutcome]{"eval.cells"}
 	Compare    = Activity[CompareRequest, CellsOutcome]{"eval.compare"}
 	JudgeEval  = Activity[JudgeRequest, EvalJudgement]{"eval.judge"}

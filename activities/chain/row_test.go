@@ -19,7 +19,9 @@ func (s stored) Load(ctx context.Context, key string) ([]byte, bool, error) {
 	return data, err == nil, nil //nolint:nilerr // what cannot be read is not there
 }
 
-func (s stored) Save(ctx context.Context, key string, data []byte) error { return s.Put(ctx, key, data) }
+func (s stored) Save(ctx context.Context, key string, data []byte) error {
+	return s.Put(ctx, key, data)
+}
 
 // TestARunFindsWhatABatchBrought records the response to a run's row under its identity, at half the price.
 func TestARunFindsWhatABatchBrought(t *testing.T) {

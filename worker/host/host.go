@@ -201,6 +201,7 @@ func (b bound) bind(r bind.Registry) {
 	bind.Activity(r, schemas.PlanEval, b.eval.Plan)
 	bind.Activity(r, schemas.OpenColumn, b.eval.Open)
 	bind.Activity(r, schemas.AwaitTurn, b.eval.AwaitTurn)
+	bind.Activity(r, schemas.ListBulk, b.eval.Bulk)
 	bind.Activity(r, schemas.RunCells, b.eval.Cells)
 	bind.Activity(r, schemas.Compare, b.eval.Compare)
 	bind.Activity(r, schemas.JudgeEval, b.eval.Result)
