@@ -78,6 +78,27 @@ func CacheKey(tenant, identity string) string {
 	return TenantPrefix(tenant) + "cache/" + identity[:2] + "/" + identity + ".json"
 }
 
+// BulkPrefix is where calls in batches keep what passes between their activities: rows, marks and failures.
+func BulkPrefix(tenant, id string) string { return TenantPrefix(tenant) + "bulk/" + id + "/" }
+
+// BulkRowsKey is the rows of one batch.
+func BulkRowsKey(tenant, id string, round, part int) string {
+	return fmt.Sprintf("%srows/%02d-%04d.json", BulkPrefix(tenant, id), round, part)
+}
+
+// BulkMarkKey says that a batch is about to be ordered, and then by which name its provider knows it.
+func BulkMarkKey(tenant, id string, round, part int) string {
+	return fmt.Sprintf("%smarks/%02d-%04d.json", BulkPrefix(tenant, id), round, part)
+}
+
+// BulkFailedPrefix is where the rows are noted that failed for good, by batch.
+func BulkFailedPrefix(tenant, id string) string { return BulkPrefix(tenant, id) + "failed/" }
+
+// BulkFailedKey is the rows of one batch that failed for good.
+func BulkFailedKey(tenant, id string, round, part int) string {
+	return fmt.Sprintf("%s%02d-%04d.json", BulkFailedPrefix(tenant, id), round, part)
+}
+
 // BudgetsKey is the list of the tenant's budgets, as its ledger last wrote it.
 func BudgetsKey(tenant string) string { return TenantPrefix(tenant) + "budgets.json" }
 

@@ -116,11 +116,25 @@ var (
 	PlanEval   = Activity[EvalRequest, EvalPlan]{"eval.plan"}
 	OpenColumn = Activity[ColumnRequest, ColumnWork]{"eval.open"}
 	AwaitTurn  = Activity[TurnRequest, EvalState]{"eval.await"}
+	ListBulk   = Activity[ColumnRequest, EvalBulk]{"eval.bulk"}
 	RunCells   = Activity[CellsRequest, CellsOutcome]{"eval.cells"}
 	Compare    = Activity[CompareRequest, CellsOutcome]{"eval.compare"}
 	JudgeEval  = Activity[JudgeRequest, EvalJudgement]{"eval.judge"}
 	AlertEval  = Activity[EvalAlert, EvalAlerted]{"eval.alert"}
 )
+
+// The durable calls of calls that are ordered in batches. Each is safe to repeat: a mark says that a batch is about to be ordered, and one whose name
+// was lost is looked for before another is.
+var (
+	PlanBulk    = Activity[BulkRound, BulkPlan]{"bulk.plan"}
+	SubmitBulk  = Activity[BulkPart, BulkOrdered]{"bulk.submit"}
+	CheckBulk   = Activity[BulkCheck, BulkStatus]{"bulk.check"}
+	CollectBulk = Activity[BulkCheck, BulkCollected]{"bulk.collect"}
+	CancelBulk  = Activity[BulkPart, BulkOrdered]{"bulk.cancel"}
+)
+
+// BulkShow answers how far calls in batches are.
+var BulkShow = Query[BulkReport]{"bulk.progress"}
 
 // EvalDecide answers a run that is paused.
 var EvalDecide = Update[EvalDecision, EvalProgress]{"eval.decide"}
@@ -145,6 +159,7 @@ var (
 	Callback    = Workflow[CallbackRequest, Delivery]{"Callback"}
 	Evaluate    = Workflow[EvalRequest, EvalSummary]{"Evaluate"}
 	EvalTurn    = Workflow[TurnRequest, EvalState]{"EvalTurn"}
+	Bulk        = Workflow[BulkRequest, BulkReport]{"Bulk"}
 )
 
 // IngestProgress answers how far an ingestion is.

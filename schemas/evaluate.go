@@ -115,6 +115,13 @@ type ColumnWork struct {
 	Fresh   bool    `json:"fresh,omitempty"`   // nothing of them can have been begun before
 }
 
+// EvalBulk is what batches of calls can be asked of a column.
+type EvalBulk struct {
+	Rows  int          `json:"rows"`  // calls; 0 is none
+	Bulk  BulkRequest  `json:"bulk"`  //
+	First CellsRequest `json:"first"` // the first batch of cells, from which it is learned what one costs
+}
+
 // CellsRequest asks to carry out one batch of cells: calls that are not known, and the assertions over them.
 type CellsRequest struct {
 	Run    EvalRun `json:"run"`
@@ -408,6 +415,14 @@ const (
 func EvalFileKey(tenant, suite, id string, file EvalFile) string {
 	return EvalRunPrefix(tenant, suite, id) + string(file)
 }
+
+// EvalBulkKey is the calls of a column that a run has made in batches.
+func EvalBulkKey(run EvalRun, column int) string {
+	return fmt.Sprintf("%sbulk/%03d.json", EvalRunPrefix(run.Tenant, run.Suite, run.ID), column)
+}
+
+// EvalBulkID names the calls of a column that a run has made in batches.
+func EvalBulkID(run EvalRun, column int) string { return fmt.Sprintf("%s-%03d", run.ID, column) }
 
 // EvalBatchKey is one batch of a column's cells below a prefix.
 func EvalBatchKey(prefix string, column, round, batch int) string {

@@ -285,3 +285,6 @@ func clip(s string) string {
 	}
 	return s
 }
+
+// BulkID is the workflow of calls in batches.
+func BulkID(tenant, id string) string { return "bulk/" + tenant + "/" + id }

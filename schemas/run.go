@@ -241,7 +241,8 @@ type CallDetail struct {
 	Fingerprint string          `json:"fingerprint,omitempty"`
 	Finish      string          `json:"finish,omitempty"`
 	Usage       Usage           `json:"usage"`
-	Cost        *float64        `json:"cost_usd,omitempty"` // nil is unknown
+	Cost        *float64        `json:"cost_usd,omitempty"`     // nil is unknown
+	PriceFactor float64         `json:"price_factor,omitempty"` // of the model's prices, that Cost is by: 0.5 in a batch; 0 is all of them
 	TookMS      float64         `json:"took_ms,omitempty"`
 	WaitedMS    float64         `json:"waited_ms,omitempty"` // for its turn
 	Recorded    bool            `json:"recorded,omitempty"`  // read back, not paid now

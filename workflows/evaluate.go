@@ -199,6 +199,11 @@ func (e *evaluation) columns(ctx workflow.Context, columns []schemas.EvalColumn,
 			return err
 		}
 		defer release()
+		if e.request.Bulk && round == 0 {
+			if err := e.inBulk(ctx, columns, groups[id]); err != nil || e.stopped || ctx.Err() != nil {
+				return e.unlessCancelled(ctx, err)
+			}
+		}
 		for _, i := range groups[id] {
 			if err := e.column(ctx, columns[i], i, round); err != nil || e.stopped || ctx.Err() != nil {
 				return e.unlessCancelled(ctx, err)
@@ -291,7 +296,7 @@ func (e *evaluation) batch(ctx workflow.Context, in schemas.CellsRequest, title 
 	}
 	wait := firstTryWait
 	for {
-		if going, err := e.afford(ctx); !going || err != nil {
+		if going, err := e.afford(ctx, batchCells); !going || err != nil {
 			return err
 		}
 		in.Last = in.Try == cellTries-1
@@ -341,10 +346,10 @@ func (e *evaluation) room(cells int) bool {
 		(e.budget.USD == 0 || e.progress.Cost.USD*more <= e.budget.USD)
 }
 
-// afford waits until the budget has room for a batch, or for a decision where nothing is in flight that could leave some. It is false of a run
+// afford waits until the budget has room for so many cells, or for a decision where nothing is in flight that could leave some. It is false of a run
 // that shall end.
-func (e *evaluation) afford(ctx workflow.Context) (going bool, err error) {
-	for !e.stopped && !e.room(e.flying+batchCells) {
+func (e *evaluation) afford(ctx workflow.Context, cells int) (going bool, err error) {
+	for !e.stopped && !e.room(e.flying+cells) {
 		if e.flying == 0 && !e.paused {
 			e.paused = true
 			e.say(ctx, schemas.EvalPaused, "")

@@ -30,6 +30,7 @@ func Register(r Registry) {
 	bind(r, schemas.Callback, Callback)
 	bind(r, schemas.Evaluate, Evaluate)
 	bind(r, schemas.EvalTurn, EvalTurn)
+	bind(r, schemas.Bulk, Bulk)
 }
 
 func bind[In, Out any](r Registry, contract schemas.Workflow[In, Out], fn func(workflow.Context, In) (Out, error)) {

@@ -35,6 +35,9 @@ func (c *conversation) call(ctx context.Context, target fleet.Target, request mo
 		detail.Cost = new(float64)
 		return resp, nil
 	}
+	if c.s.first != nil {
+		return model.Response{}, c.s.first(target, request, attempt)
+	}
 	paid, waited, took, err := c.s.pay(ctx, target, request, attempt, c.voice())
 	detail.WaitedMS, detail.TookMS = ms(waited), ms(took)
 	detail.Identity, detail.Recorded, detail.Ambiguous = paid.Identity, paid.Recorded, paid.Ambiguous
@@ -46,7 +49,7 @@ func (c *conversation) call(ctx context.Context, target fleet.Target, request mo
 		return model.Response{}, err
 	}
 	detail.Answered, detail.Fingerprint, detail.Finish, detail.Usage = paid.Model, paid.Fingerprint, paid.Finish, paid.Usage
-	detail.Cost = target.Cost(paid.Usage)
+	detail.Cost, detail.PriceFactor = target.CostOf(paid.Response), paid.PriceFactor
 	c.spend(detail.Cost)
 	if !paid.Recorded {
 		c.s.a.Meter.Spent(target.Provider.Vendor, target.Model, detail.Cost)

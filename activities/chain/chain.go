@@ -93,6 +93,7 @@ type stepping struct {
 	def    schemas.StepDef
 	scope  *scope
 	detail schemas.StepDetail
+	first  func(fleet.Target, model.Request, string) error // told of the first call, in place of making it; nil makes it
 }
 
 func (a *Activities) step(ctx context.Context, in schemas.StepRequest) (*stepping, error) {

@@ -92,7 +92,7 @@ func (c *conversation) along(
 		}
 		outcome := route.Tried{Attempt: next}
 		if err != nil {
-			if _, asks := errors.AsType[*askError](err); asks {
+			if _, asks := errors.AsType[*askError](err); asks || errors.Is(err, errTold) {
 				return resp, err
 			}
 			outcome.Code, outcome.TooLong = schemas.CodeOf(err), model.IsContextTooLong(err)

@@ -16,6 +16,8 @@ import (
 type Chains interface {
 	// Line carries out a run whose steps follow one another, as far as it is one.
 	Line(ctx context.Context, in schemas.LineRequest) (schemas.LineOutcome, error)
+	// Row is the call that a run of one generate step makes first, for a batch; not ok for another run.
+	Row(ctx context.Context, in schemas.RunRequest) (row schemas.BulkRow, models schemas.Models, ok bool, err error)
 	// Record keeps the record of a run that failed.
 	Record(ctx context.Context, in schemas.RecordRequest) (schemas.RunOutcome, error)
 }

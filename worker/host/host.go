@@ -12,6 +12,7 @@ import (
 	"go.temporal.io/sdk/worker"
 
 	"github.com/tenuto-dev/tenuto/activities/alert"
+	"github.com/tenuto-dev/tenuto/activities/bulk"
 	"github.com/tenuto-dev/tenuto/activities/callback"
 	"github.com/tenuto-dev/tenuto/activities/chain"
 	"github.com/tenuto-dev/tenuto/activities/collection"
@@ -125,6 +126,7 @@ type bound struct {
 	tell    *callback.Activities
 	eval    *evaluate.Activities
 	alert   *alert.Activities
+	bulk    *bulk.Activities
 	meter   *meter.Meter
 }
 
@@ -159,6 +161,7 @@ func activitiesOver(deps Deps) bound {
 			Store: deps.Store, Registry: releases, Chains: steps, Workflows: evalRuns{deps.Temporal}, Records: deps.Journal, Models: evalModels{deps.Fleet},
 			Attempt: attemptOf, Poster: poster,
 		},
+		bulk: &bulk.Activities{Store: deps.Store, Records: deps.Journal, Fleet: deps.Fleet, Now: time.Now, Meter: deps.Meter},
 	}
 }
 
@@ -199,10 +202,17 @@ func (b bound) bind(r bind.Registry) {
 	bind.Activity(r, schemas.PlanEval, b.eval.Plan)
 	bind.Activity(r, schemas.OpenColumn, b.eval.Open)
 	bind.Activity(r, schemas.AwaitTurn, b.eval.AwaitTurn)
+	bind.Activity(r, schemas.ListBulk, b.eval.Bulk)
 	bind.Activity(r, schemas.RunCells, b.eval.Cells)
 	bind.Activity(r, schemas.Compare, b.eval.Compare)
 	bind.Activity(r, schemas.JudgeEval, b.eval.Result)
 	bind.Activity(r, schemas.AlertEval, b.alert.Alert)
+
+	bind.Activity(r, schemas.PlanBulk, b.bulk.Plan)
+	bind.Activity(r, schemas.SubmitBulk, b.bulk.Submit)
+	bind.Activity(r, schemas.CheckBulk, b.bulk.Check)
+	bind.Activity(r, schemas.CollectBulk, b.bulk.Collect)
+	bind.Activity(r, schemas.CancelBulk, b.bulk.Cancel)
 }
 
 // Run polls until ctx ends, then lets work in flight finish for a moment. Error: unavailable when Temporal refuses the workers.

@@ -31,6 +31,7 @@ func TestEveryContractIsBoundOnce(t *testing.T) {
 		schemas.BeginRecall.Name(), schemas.SweepRecall.Name(), schemas.ReportRecall.Name(),
 		schemas.ReconcilePage.Name(),
 		schemas.PinRun.Name(), schemas.FetchText.Name(),
+		schemas.PlanBulk.Name(), schemas.SubmitBulk.Name(), schemas.CheckBulk.Name(), schemas.CollectBulk.Name(), schemas.CancelBulk.Name(), schemas.ListBulk.Name(),
 		schemas.PrepareCallback.Name(), schemas.DeliverCallback.Name(), schemas.KeepDelivery.Name(),
 		schemas.PlanEval.Name(), schemas.OpenColumn.Name(), schemas.AwaitTurn.Name(), schemas.RunCells.Name(), schemas.Compare.Name(), schemas.JudgeEval.Name(),
 		schemas.AlertEval.Name(),

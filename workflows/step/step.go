@@ -70,6 +70,12 @@ var (
 		StartToClose: 15 * time.Minute, ScheduleToClose: 12 * time.Hour,
 		Heartbeat: 10 * time.Second, FirstRetry: 5 * time.Second, LongestRetry: time.Hour,
 	}
+	// Poll is a call that fails until what it asks for has come about at a provider, which may take a day: the waits between its attempts are
+	// the server's and leave nothing in the history.
+	Poll = Profile{
+		StartToClose: 2 * time.Minute, ScheduleToClose: 26 * time.Hour,
+		Heartbeat: 20 * time.Second, FirstRetry: 30 * time.Second, LongestRetry: 10 * time.Minute,
+	}
 	// Bulk is a batch of ingestion. A part that is down for a night holds it up and loses nothing.
 	Bulk = Profile{
 		Queue: schemas.QueueIngest, StartToClose: 30 * time.Minute, ScheduleToClose: 72 * time.Hour,

@@ -137,14 +137,27 @@ func (c *Calling) End(a Answer, err error) {
 		failure = outcome(err)
 	}
 	c.m.figures.callSeconds.WithLabelValues(operation, vendor, model, failure).Observe(seconds(c.start))
-	if a.Usage.InputTokens > 0 {
-		c.m.figures.callTokens.WithLabelValues(operation, vendor, model, "input").Observe(float64(a.Usage.InputTokens))
-	}
-	if a.Usage.OutputTokens > 0 {
-		c.m.figures.callTokens.WithLabelValues(operation, vendor, model, "output").Observe(float64(a.Usage.OutputTokens))
-	}
+	c.m.used(c.call, model, a.Usage)
 	if c.span != nil {
 		end(c.span, err, a.attributes()...)
+	}
+}
+
+// Batched tells what a call used that was made in a batch. It has no time of its own.
+func (m *Meter) Batched(c Call, a Answer) {
+	if m == nil {
+		return
+	}
+	m.used(c, m.models.of(c.Model), a.Usage)
+}
+
+// used tells the tokens of a call.
+func (m *Meter) used(c Call, model string, u schemas.Usage) {
+	if u.InputTokens > 0 {
+		m.figures.callTokens.WithLabelValues(string(c.Operation), c.Vendor, model, "input").Observe(float64(u.InputTokens))
+	}
+	if u.OutputTokens > 0 {
+		m.figures.callTokens.WithLabelValues(string(c.Operation), c.Vendor, model, "output").Observe(float64(u.OutputTokens))
 	}
 }
 

@@ -96,7 +96,8 @@ type Response struct {
 	ID          string          `json:"id,omitempty"`          // the provider's name for the call
 	Finish      string          `json:"finish"`
 	Usage       schemas.Usage   `json:"usage"`
-	State       json.RawMessage `json:"state,omitempty"` // what the provider wants back with the next turn, such as signed reasoning
+	State       json.RawMessage `json:"state,omitempty"`        // what the provider wants back with the next turn, such as signed reasoning
+	PriceFactor float64         `json:"price_factor,omitempty"` // of the model's prices, that this response cost; 0 is all of them
 }
 
 // Delta is a piece of a response on its way. The pieces of Text in order are the Text of the response.

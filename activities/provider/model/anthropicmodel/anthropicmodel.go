@@ -56,12 +56,9 @@ func New(o Options) (*Driver, error) {
 // Generate makes one call of Messages. Structured output is the input of a tool that the model must call, which every model can. An
 // effort lets the model think, see reason; its thinking comes back in State. Response.ID is the request's where the message has none.
 func (d *Driver) Generate(ctx context.Context, request model.Request, emit model.Emit) (model.Response, error) {
-	body, err := translate(request, emit != nil)
+	body, err := d.body(request, emit != nil)
 	if err != nil {
 		return model.Response{}, err
-	}
-	if !d.noCache {
-		body.breakpoints()
 	}
 	var requestID string
 	output := outputTool(request)
@@ -81,6 +78,15 @@ func (d *Driver) Generate(ctx context.Context, request model.Request, emit model
 	resp, err := answer.response()
 	resp.ID, resp.Model = cmp.Or(resp.ID, requestID), cmp.Or(resp.Model, request.Model)
 	return resp, err
+}
+
+// body translates a request.
+func (d *Driver) body(request model.Request, stream bool) (call, error) {
+	body, err := translate(request, stream)
+	if err == nil && !d.noCache {
+		body.breakpoints()
+	}
+	return body, err
 }
 
 // stream reads events into answer until the message is whole. A stream that ends after the reason why the message does is not cut.

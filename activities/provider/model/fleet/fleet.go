@@ -259,3 +259,12 @@ func (t Target) Cost(u schemas.Usage) *float64 {
 	usd := (float64(fresh)*p.Input + float64(u.CachedTokens)*cached + float64(u.WrittenTokens)*written + float64(u.OutputTokens)*p.Output) / 1e6
 	return &usd
 }
+
+// CostOf is Cost of a response, which may have been had for less than the model's prices.
+func (t Target) CostOf(resp model.Response) *float64 {
+	usd := t.Cost(resp.Usage)
+	if usd != nil && resp.PriceFactor > 0 {
+		*usd *= resp.PriceFactor
+	}
+	return usd
+}

@@ -90,9 +90,25 @@ var noParameters = json.RawMessage(`{"type":"object","properties":{}}`)
 
 // chat makes one chat completion.
 func (d *Driver) chat(ctx context.Context, request model.Request, without fields, emit model.Emit) (model.Response, error) {
-	messages, err := chatMessages(request.Messages)
+	call, err := d.chatCall(request, without, emit != nil)
 	if err != nil {
 		return model.Response{}, err
+	}
+	if emit != nil {
+		return d.chatStream(ctx, call, emit)
+	}
+	var got completion
+	if err := d.client.Post(ctx, call, &got); err != nil {
+		return model.Response{}, err
+	}
+	return d.completed(call, got)
+}
+
+// chatCall translates a request.
+func (d *Driver) chatCall(request model.Request, without fields, stream bool) (transport.Call, error) {
+	messages, err := chatMessages(request.Messages)
+	if err != nil {
+		return transport.Call{}, err
 	}
 	body := chatBody(request, messages)
 	if d.tokensField == "max_tokens" {
@@ -103,21 +119,13 @@ func (d *Driver) chat(ctx context.Context, request model.Request, without fields
 	if !d.official && !without.has(fieldTopK) {
 		body.TopK = request.TopK
 	}
-	if emit != nil {
+	if stream {
 		body.Stream = true
 		if !without.has(fieldStreamOptions) {
 			body.StreamOptions = &streamOptions{IncludeUsage: true}
 		}
 	}
-	call := transport.Call{Path: "/chat/completions", Body: body, Model: request.Model, Schema: len(request.Schema) > 0}
-	if emit != nil {
-		return d.chatStream(ctx, call, emit)
-	}
-	var got completion
-	if err := d.client.Post(ctx, call, &got); err != nil {
-		return model.Response{}, err
-	}
-	return d.completed(call, got)
+	return transport.Call{Path: "/chat/completions", Body: body, Model: request.Model, Schema: len(request.Schema) > 0}, nil
 }
 
 func chatBody(request model.Request, messages []chatMessage) chatRequest {

@@ -70,19 +70,10 @@ type state struct {
 
 // responses makes one call of the Responses API.
 func (d *Driver) responses(ctx context.Context, request model.Request, without fields, emit model.Emit) (model.Response, error) {
-	if len(request.Stop) > 0 {
-		return model.Response{}, schemas.Errorf(schemas.Invalid, "OpenAI's Responses API, which %s needs, has no stop sequences; leave them out", request.Model)
-	}
-	input, err := inputItems(request.Messages)
+	call, err := d.responsesCall(request, without, emit != nil)
 	if err != nil {
 		return model.Response{}, err
 	}
-	body := responsesBody(request, input)
-	body.Stream = emit != nil
-	if reasons(request) && !without.has(fieldInclude) {
-		body.Include = []string{"reasoning.encrypted_content"}
-	}
-	call := transport.Call{Path: "/responses", Body: body, Model: request.Model, Schema: len(request.Schema) > 0}
 	if emit != nil {
 		return d.responsesStream(ctx, call, request, emit)
 	}
@@ -91,6 +82,23 @@ func (d *Driver) responses(ctx context.Context, request model.Request, without f
 		return model.Response{}, err
 	}
 	return d.responded(call, request, got, got.Output)
+}
+
+// responsesCall translates a request.
+func (d *Driver) responsesCall(request model.Request, without fields, stream bool) (transport.Call, error) {
+	if len(request.Stop) > 0 {
+		return transport.Call{}, schemas.Errorf(schemas.Invalid, "OpenAI's Responses API, which %s needs, has no stop sequences; leave them out", request.Model)
+	}
+	input, err := inputItems(request.Messages)
+	if err != nil {
+		return transport.Call{}, err
+	}
+	body := responsesBody(request, input)
+	body.Stream = stream
+	if reasons(request) && !without.has(fieldInclude) {
+		body.Include = []string{"reasoning.encrypted_content"}
+	}
+	return transport.Call{Path: "/responses", Body: body, Model: request.Model, Schema: len(request.Schema) > 0}, nil
 }
 
 func responsesBody(request model.Request, input []any) responsesRequest {

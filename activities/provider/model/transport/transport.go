@@ -75,7 +75,9 @@ type Client struct {
 // Call is one request.
 type Call struct {
 	Path   string      // below the base, such as /chat/completions; may have a query
+	Get    bool        // nothing is sent, only asked for
 	Body   any         // marshalled as JSON
+	Form   *Form       // sent in place of JSON
 	Raw    []byte      // JSON to be sent as it is, in place of Body; what the server says of a failure is then kept as a model.ReportedError
 	Header http.Header // beside the client's
 	Model  string      // for messages and Rates
@@ -129,7 +131,7 @@ func client(given *http.Client) *http.Client {
 	return &made
 }
 
-// Post makes the call and reads its JSON answer into answer. Codes: those of model.Driver; a body that is no JSON is unavailable,
+// Post makes the call, one of Get too, and reads its JSON answer into answer. Codes: those of model.Driver; a body that is no JSON is unavailable,
 // because it comes from what stands between us and the model; a caller that cancels gets its context's error.
 func (c *Client) Post(ctx context.Context, call Call, answer any) error {
 	response, err := c.send(ctx, call, "application/json")
@@ -165,7 +167,7 @@ func (c *Client) reported(body []byte) (Problem, bool) {
 }
 
 func (call Call) data() ([]byte, error) {
-	if call.Raw != nil {
+	if call.Raw != nil || call.Get {
 		return call.Raw, nil
 	}
 	data, err := json.Marshal(call.Body)
@@ -175,17 +177,36 @@ func (call Call) data() ([]byte, error) {
 	return data, nil
 }
 
-// send makes the call. The response has status 2xx and must be closed.
-func (c *Client) send(ctx context.Context, call Call, accept string) (*http.Response, error) {
+// request makes what is sent, without the headers that are the same for all.
+func (c *Client) request(ctx context.Context, call Call) (*http.Request, error) {
+	method, kind := http.MethodPost, "application/json"
 	data, err := call.data()
-	if err != nil {
+	switch {
+	case err != nil:
 		return nil, err
+	case call.Get:
+		method, kind = http.MethodGet, ""
+	case call.Form != nil:
+		if data, kind, err = call.Form.encode(); err != nil {
+			return nil, err
+		}
 	}
-	request, err := http.NewRequestWithContext(ctx, http.MethodPost, c.base+call.Path, bytes.NewReader(data))
+	request, err := http.NewRequestWithContext(ctx, method, c.base+call.Path, bytes.NewReader(data))
 	if err != nil {
 		return nil, schemas.Wrap(schemas.Invalid, err, "the model request for %s cannot be made", call.Model)
 	}
-	request.Header.Set("Content-Type", "application/json")
+	if kind != "" {
+		request.Header.Set("Content-Type", kind)
+	}
+	return request, nil
+}
+
+// send makes the call. The response has status 2xx and must be closed.
+func (c *Client) send(ctx context.Context, call Call, accept string) (*http.Response, error) {
+	request, err := c.request(ctx, call)
+	if err != nil {
+		return nil, err
+	}
 	request.Header.Set("Accept", accept)
 	for _, header := range []http.Header{c.header, call.Header} {
 		for name, values := range header {
