@@ -47,7 +47,7 @@ func (a *Activities) ask(ctx context.Context, q asking) (schemas.CellAnswer, err
 func (q asking) request() schemas.RunRequest {
 	return schemas.RunRequest{
 		Tenant: q.run.Tenant, RunID: q.id, Bundle: q.target.Bundle, Plan: q.target.Plan, Input: schemas.Content{Text: string(q.input)},
-		StartMS: q.run.StartMS, First: q.fresh, Batch: true, Release: q.target.Release, Label: q.target.Label,
+		StartMS: q.run.StartMS, Fresh: q.fresh, Batch: true, Release: q.target.Release, Label: q.target.Label,
 		Metadata: map[string]string{schemas.MetadataEval: q.run.Suite + "/" + q.run.ID, schemas.MetadataPurpose: q.purpose},
 	}
 }
@@ -67,7 +67,7 @@ func (a *Activities) carryOut(ctx context.Context, q asking) error {
 	case out.Outcome != nil:
 		return nil
 	case out.Failed == nil:
-		request.Done, request.First = out.Steps, false
+		request.Done, request.Fresh = out.Steps, false
 		return a.workflow(ctx, request)
 	}
 	failed := out.Failed.Failure

@@ -3,9 +3,12 @@ package evaluate
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"io"
 	"slices"
 	"time"
+
+	"golang.org/x/sync/errgroup"
 
 	"github.com/tenuto-dev/tenuto/activities/internal/report"
 	"github.com/tenuto-dev/tenuto/activities/provider/blob"
@@ -56,8 +59,22 @@ func (a *Activities) Result(ctx context.Context, in schemas.JudgeRequest) (schem
 	return schemas.EvalJudgement{Summary: result.EvalSummary}, a.keep(ctx, in, result)
 }
 
+// resultOf reads the result of a run that ended. Nobody changes what it returns.
 func (a *Activities) resultOf(ctx context.Context, run schemas.EvalRun, id string) (schemas.EvalResult, error) {
-	return blob.GetJSON[schemas.EvalResult](ctx, a.Store, schemas.Ref{Key: schemas.EvalFileKey(run.Tenant, run.Suite, id, schemas.EvalFileResult)})
+	key := schemas.EvalFileKey(run.Tenant, run.Suite, id, schemas.EvalFileResult)
+	if r, ok := a.results.get(key); ok {
+		return r, nil
+	}
+	data, err := a.Store.Get(ctx, key)
+	if err != nil {
+		return schemas.EvalResult{}, err
+	}
+	var r schemas.EvalResult
+	if err := json.Unmarshal(data, &r); err != nil {
+		return r, schemas.Wrap(schemas.Internal, err, "the result of run %s cannot be read", id)
+	}
+	a.results.put(key, r, int64(len(data)))
+	return r, nil
 }
 
 // cells are the records of all cells that were planned, in their order, and their columns.
@@ -77,7 +94,7 @@ func (a *Activities) cells(ctx context.Context, in schemas.JudgeRequest, plan st
 
 // ofPlan are the cells of a result that a plan has: without those of an earlier run beside it.
 func ofPlan(before schemas.EvalResult, columns int) ([]schemas.EvalColumn, []schemas.CellRecord, error) {
-	cells := slices.DeleteFunc(before.Cells, func(c schemas.CellRecord) bool { return c.Column >= columns })
+	cells := slices.DeleteFunc(slices.Clone(before.Cells), func(c schemas.CellRecord) bool { return c.Column >= columns })
 	for i := range cells {
 		cells[i].Reused = true
 	}
@@ -176,16 +193,8 @@ func (a *Activities) allOf(ctx context.Context, columns []schemas.EvalColumn, pr
 // marks of the run at work are taken away.
 func (a *Activities) keep(ctx context.Context, in schemas.JudgeRequest, result schemas.EvalResult) error {
 	run := in.Run
-	for file, write := range map[schemas.EvalFile]func(io.Writer, schemas.EvalResult) error{
-		schemas.EvalFileResult: report.JSON, schemas.EvalFileHTML: report.HTML, schemas.EvalFileMarkdown: report.Markdown, schemas.EvalFileJUnit: report.JUnit,
-	} {
-		var text bytes.Buffer
-		if err := write(&text, result); err != nil {
-			return schemas.Wrap(schemas.Internal, err, "the report %s cannot be written", file)
-		}
-		if err := a.Store.Put(ctx, schemas.EvalFileKey(run.Tenant, run.Suite, run.ID, file), text.Bytes()); err != nil {
-			return err
-		}
+	if err := a.writeReports(ctx, run, result); err != nil {
+		return err
 	}
 	if _, err := blob.PutJSON(ctx, a.Store, schemas.EvalSummaryKey(run.Tenant, run.Suite, run.ID), result.EvalSummary); err != nil {
 		return err
@@ -198,6 +207,27 @@ func (a *Activities) keep(ctx context.Context, in schemas.JudgeRequest, result s
 		}
 	}
 	return a.unmark(ctx, run, result.Columns)
+}
+
+// writeReports writes the files of a run, side by side.
+func (a *Activities) writeReports(ctx context.Context, run schemas.EvalRun, result schemas.EvalResult) error {
+	group, writing := errgroup.WithContext(ctx)
+	for file, write := range map[schemas.EvalFile]func(io.Writer, schemas.EvalResult) error{
+		schemas.EvalFileResult: report.JSON, schemas.EvalFileHTML: report.HTML, schemas.EvalFileMarkdown: report.Markdown, schemas.EvalFileJUnit: report.JUnit,
+	} {
+		group.Go(func() error {
+			var text bytes.Buffer
+			if err := write(&text, result); err != nil {
+				return schemas.Wrap(schemas.Internal, err, "the report %s cannot be written", file)
+			}
+			key := schemas.EvalFileKey(run.Tenant, run.Suite, run.ID, file)
+			if file == schemas.EvalFileResult {
+				a.results.put(key, result, int64(text.Len()))
+			}
+			return a.Store.Put(writing, key, text.Bytes())
+		})
+	}
+	return group.Wait()
 }
 
 func (a *Activities) unmark(ctx context.Context, run schemas.EvalRun, columns []schemas.EvalColumn) error {

@@ -56,6 +56,8 @@ type Activities struct {
 
 	Attempt func(ctx context.Context) int // which attempt of the call this is, from 1
 
-	packs   packs
-	graders sync.Map // targets, by tenant and what they are
+	packages kept[*loaded]
+	packs    kept[[]schemas.CellRecord]
+	results  kept[schemas.EvalResult]
+	graders  sync.Map // targets, by tenant and what they are
 }

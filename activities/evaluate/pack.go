@@ -6,7 +6,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
 
 	"golang.org/x/sync/errgroup"
 
@@ -54,32 +53,6 @@ func (k *known) add(cells []schemas.CellRecord, own bool) {
 			k.scored[c.ID.Score] = c
 		}
 	}
-}
-
-// packs are those that were read lately. They never change.
-type packs struct {
-	mu    sync.Mutex
-	kept  map[string][]schemas.CellRecord
-	bytes int64
-}
-
-// packBytes is how much of packs a process remembers.
-const packBytes = 64 << 20
-
-func (p *packs) get(key string) ([]schemas.CellRecord, bool) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	cells, ok := p.kept[key]
-	return cells, ok
-}
-
-func (p *packs) put(key string, cells []schemas.CellRecord, bytes int64) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.bytes += bytes; p.kept == nil || p.bytes > packBytes {
-		p.kept, p.bytes = map[string][]schemas.CellRecord{}, bytes
-	}
-	p.kept[key] = cells
 }
 
 // readsAtOnce bounds the reads of packs.

@@ -8,13 +8,14 @@ import (
 	"io/fs"
 	"maps"
 	"slices"
+	"sync"
 
 	"github.com/tenuto-dev/tenuto/activities/provider/blob"
 	"github.com/tenuto-dev/tenuto/activities/suite"
 	"github.com/tenuto-dev/tenuto/schemas"
 )
 
-// loaded is a package with its suite read.
+// loaded is a package with its suite read. It is not changed after that.
 type loaded struct {
 	schemas.SuitePackage
 	suite    *suite.Suite
@@ -22,13 +23,46 @@ type loaded struct {
 	warnings []string
 }
 
+// kept are documents that never change and were read lately, by key: whoever evaluates a suite every night, or at every change, reads the same.
+type kept[T any] struct {
+	mu    sync.Mutex
+	all   map[string]T
+	bytes int64
+}
+
+func (k *kept[T]) get(key string) (v T, ok bool) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	v, ok = k.all[key]
+	return v, ok
+}
+
+// keptBytes is how much of the documents of a kind a process remembers.
+const keptBytes = 64 << 20
+
+func (k *kept[T]) put(key string, v T, bytes int64) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.bytes += bytes; k.all == nil || k.bytes > keptBytes {
+		k.all, k.bytes = map[string]T{}, bytes
+	}
+	k.all[key] = v
+}
+
 // load reads the package of a run. Errors: invalid for one that cannot be run, those of the store.
 func (a *Activities) load(ctx context.Context, ref schemas.Ref) (*loaded, error) {
+	if l, ok := a.packages.get(ref.Key + ref.SHA256); ok {
+		return l, nil
+	}
 	p, err := blob.GetJSON[schemas.SuitePackage](ctx, a.Store, ref)
 	if err != nil {
 		return nil, err
 	}
-	return open(p)
+	l, err := open(p)
+	if err == nil {
+		a.packages.put(ref.Key+ref.SHA256, l, ref.Bytes)
+	}
+	return l, err
 }
 
 func open(p schemas.SuitePackage) (*loaded, error) {
@@ -46,7 +80,7 @@ func open(p schemas.SuitePackage) (*loaded, error) {
 		return nil, schemas.Errorf(schemas.Invalid, "the suite cannot be run: %s:%d: %s", first.File, first.Line, first.Message)
 	}
 	for _, w := range warnings {
-		l.warn(w.Message)
+		l.warnings = withWarning(l.warnings, w.Message)
 	}
 	if len(l.suite.Policy) > 0 {
 		if err := json.Unmarshal(l.suite.Policy, &l.policy); err != nil {
@@ -59,10 +93,11 @@ func open(p schemas.SuitePackage) (*loaded, error) {
 // mostWarnings bounds what a plan says.
 const mostWarnings = 10
 
-func (l *loaded) warn(text string) {
-	if len(l.warnings) < mostWarnings && !slices.Contains(l.warnings, text) {
-		l.warnings = append(l.warnings, text)
+func withWarning(list []string, text string) []string {
+	if len(list) < mostWarnings && !slices.Contains(list, text) {
+		return append(slices.Clip(list), text)
 	}
+	return list
 }
 
 // folderOf makes a folder of files: an archive in memory, which is one to read.

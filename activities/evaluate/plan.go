@@ -47,12 +47,12 @@ type planner struct {
 	request  schemas.EvalRequest
 	from     *loaded
 	pins     map[string]*pinned // by provider, as it is spelt
-	before   map[string]*pinned // of the baseline
+	twins    map[string]*pinned // of the baseline
 	graders  map[string]graderTarget
 	targets  []target
 	targetAt map[string]int
 	columns  []schemas.EvalColumn
-	columnAt map[string]int
+	columnAt map[columnKey]int
 	plan     stored
 	sum      hash.Hash
 	written  *batches // nil while cells are only counted
@@ -68,23 +68,94 @@ func (a *Activities) Plan(ctx context.Context, in schemas.EvalRequest) (schemas.
 	if err != nil {
 		return schemas.EvalPlan{}, err
 	}
-	p := &planner{a: a, request: in, from: from, pins: map[string]*pinned{}, graders: map[string]graderTarget{}, targetAt: map[string]int{}}
+	p := newPlanner(a, in, from)
 	if err := p.prepare(ctx); err != nil {
 		return schemas.EvalPlan{}, err
+	}
+	before, err := p.before(ctx)
+	if err != nil || before != nil {
+		return p.asAsked(before), err
 	}
 	if err := p.count(ctx); err != nil {
 		return schemas.EvalPlan{}, err
 	}
 	prefix := schemas.EvalPlanPrefix(in.Tenant, in.Suite, p.plan.Hash)
-	known, err := exists(ctx, a.Store, prefix+knownFile)
-	if err != nil {
+	if err := p.write(ctx, prefix); err != nil {
 		return schemas.EvalPlan{}, err
 	}
-	if p.plan.Known = known; !known {
-		err = p.write(ctx, prefix)
+	if p.plan.Known, err = exists(ctx, a.Store, prefix+knownFile); err != nil {
+		return schemas.EvalPlan{}, err
 	}
-	p.plan.Warnings = from.warnings
+	_, err = blob.PutJSON(ctx, a.Store, p.plannedKey(), plannedAs{p.plan.Hash})
 	return p.plan.EvalPlan, err
+}
+
+func newPlanner(a *Activities, request schemas.EvalRequest, from *loaded) *planner {
+	p := &planner{a: a, request: request, from: from, pins: map[string]*pinned{}, graders: map[string]graderTarget{}, targetAt: map[string]int{}}
+	p.plan.Warnings = from.warnings
+	return p
+}
+
+// plannedAs says which plan came of the same package, over the same releases and models.
+type plannedAs struct {
+	Hash string `json:"hash"`
+}
+
+// expansion is counted up when the same suite would be expanded into other cells than before.
+const expansion = 1
+
+func (p *planner) plannedKey() string {
+	spelt := func(pins map[string]*pinned) map[string]string {
+		out := map[string]string{}
+		for id, pin := range pins {
+			out[id] = pin.pin
+		}
+		return out
+	}
+	asked := map[string]string{}
+	for _, kind := range grader.Types() {
+		asked[kind] = grader.Pin(schemas.Assertion{Type: kind})
+	}
+	pins := map[string]string{}
+	for id, g := range p.graders {
+		pins[id] = g.Pin
+	}
+	return schemas.SuitePrefix(p.request.Tenant, p.request.Suite) + "planned/" + digestOf(
+		expansion, p.request.Package.SHA256, spelt(p.pins), spelt(p.twins), pins, p.plan.Grader, p.plan.Embedder, asked,
+		p.request.Repeat, p.request.MaxRepeat, p.request.MaxCells, p.plan.Baseline, p.plan.Earlier,
+	) + ".json"
+}
+
+// before is the plan that was made of the same; nil where there is none.
+func (p *planner) before(ctx context.Context) (*schemas.EvalPlan, error) {
+	as, err := blob.GetJSON[plannedAs](ctx, p.a.Store, schemas.Ref{Key: p.plannedKey()})
+	if err != nil {
+		return nil, unlessAbsent(err)
+	}
+	prefix := schemas.EvalPlanPrefix(p.request.Tenant, p.request.Suite, as.Hash)
+	plan, err := blob.GetJSON[stored](ctx, p.a.Store, schemas.Ref{Key: prefix + planFile})
+	if err != nil {
+		return nil, unlessAbsent(err)
+	}
+	plan.Known, err = exists(ctx, p.a.Store, prefix+knownFile)
+	return &plan.EvalPlan, err
+}
+
+func unlessAbsent(err error) error {
+	if schemas.CodeOf(err) == schemas.NotFound {
+		return nil
+	}
+	return err
+}
+
+// asAsked is a plan with what this run wants otherwise than the one for which it was made: it is no part of the plan's hash.
+func (p *planner) asAsked(before *schemas.EvalPlan) schemas.EvalPlan {
+	if before == nil {
+		return schemas.EvalPlan{}
+	}
+	plan := *before
+	plan.Budget, plan.Notify = p.plan.Budget, p.plan.Notify
+	return plan
 }
 
 // The files of a plan beside its cells. The second points to the run in which every cell came to a result.
@@ -179,7 +250,7 @@ func (p *planner) baseline(ctx context.Context) error {
 		}
 		return err
 	}
-	p.before = map[string]*pinned{}
+	p.twins = map[string]*pinned{}
 	for _, provider := range everyProvider(p.from.suite) {
 		if provider.Kind != suite.KindChain || provider.Version != "" && p.anyUnderTest() {
 			continue
@@ -188,9 +259,9 @@ func (p *planner) baseline(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		p.before[provider.ID] = pin
+		p.twins[provider.ID] = pin
 	}
-	if len(p.before) == 0 {
+	if len(p.twins) == 0 {
 		return schemas.Errorf(schemas.Invalid, "the baseline %s is a label or a release, and the suite asks no chain: compare with the id of an earlier run of the suite", name)
 	}
 	return nil
@@ -229,11 +300,11 @@ func (p *planner) count(ctx context.Context) error {
 
 // each makes every cell: of what is under test, then of the baseline.
 func (p *planner) each(ctx context.Context) error {
-	p.columns, p.columnAt, p.at, p.plan.Comparisons = nil, map[string]int{}, 0, 0
-	if err := p.side(ctx, p.pins, false); err != nil || len(p.before) == 0 {
+	p.columns, p.columnAt, p.at, p.plan.Comparisons = nil, map[columnKey]int{}, 0, 0
+	if err := p.side(ctx, p.pins, false); err != nil || len(p.twins) == 0 {
 		return err
 	}
-	return p.side(ctx, p.before, true)
+	return p.side(ctx, p.twins, true)
 }
 
 func (p *planner) side(ctx context.Context, pins map[string]*pinned, baseline bool) error {
@@ -293,9 +364,15 @@ func (p *planner) cell(ctx context.Context, cell schemas.EvalCell, fault error, 
 	return nil
 }
 
+// columnKey tells columns apart.
+type columnKey struct {
+	provider, label, prompt string
+	baseline                bool
+}
+
 // column is the place of a cell's column, which it makes.
 func (p *planner) column(cell schemas.EvalCell, pin *pinned, baseline bool) int {
-	key := digestOf(cell.Provider.ID, cell.Provider.Label, cell.Prompt, baseline)
+	key := columnKey{cell.Provider.ID, cell.Provider.Label, cell.Prompt, baseline}
 	at, ok := p.columnAt[key]
 	if !ok {
 		provider := cell.Provider
@@ -327,9 +404,9 @@ func compares(a schemas.Assertion) bool { return suite.Compares(a.Type) }
 
 // write keeps the cells of the plan, and then the plan.
 func (p *planner) write(ctx context.Context, prefix string) error {
-	kept, err := blob.GetJSON[stored](ctx, p.a.Store, schemas.Ref{Key: prefix + planFile})
+	there, err := blob.GetJSON[stored](ctx, p.a.Store, schemas.Ref{Key: prefix + planFile})
 	if err == nil {
-		p.plan.Columns = kept.Columns
+		p.plan.Columns = there.Columns
 		return nil
 	}
 	if schemas.CodeOf(err) != schemas.NotFound {

@@ -41,7 +41,7 @@ func (a *Activities) further(ctx context.Context, in schemas.JudgeRequest, plan 
 	}
 	request := in.Request
 	request.Repeat = in.Request.MaxRepeat
-	p := &planner{a: a, request: request, from: from, pins: map[string]*pinned{}, graders: map[string]graderTarget{}, targetAt: map[string]int{}}
+	p := newPlanner(a, request, from)
 	p.plan.Fixed, p.want = plan.Fixed, want
 	if err := p.prepare(ctx); err != nil {
 		return schemas.EvalJudgement{}, err

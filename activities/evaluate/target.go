@@ -167,11 +167,11 @@ func digestOf(values ...any) string {
 
 // targetOf makes the target of one cell: of its provider, with the settings that the suite has for this cell. Equal targets are one.
 func (p *planner) targetOf(ctx context.Context, cell schemas.EvalCell, pin *pinned) (int, error) {
-	names := varNames(cell.Vars)
-	key := digestOf(cell.Provider.ID, pin.pin, cell.Provider.Config, names)
-	if suite.Kind(cell.Provider.Kind) != suite.KindPrompt {
-		key = digestOf(cell.Provider.ID, pin.pin, cell.Provider.Config)
+	var names []string
+	if suite.Kind(cell.Provider.Kind) == suite.KindPrompt {
+		names = varNames(cell.Vars)
 	}
+	key := strings.Join(append([]string{cell.Provider.ID, pin.pin, string(cell.Provider.Config)}, names...), "\n")
 	if at, ok := p.targetAt[key]; ok {
 		return at, nil
 	}
@@ -212,7 +212,7 @@ func (p *planner) newTarget(ctx context.Context, cell schemas.EvalCell, pin *pin
 			return t, err
 		}
 		for _, name := range s.unknown {
-			p.from.warn("the setting " + name + " of " + cell.Provider.ID + " has no effect here")
+			p.plan.Warnings = withWarning(p.plan.Warnings, "the setting "+name+" of "+cell.Provider.ID+" has no effect here")
 		}
 		t.System = s.instructions
 		bundle = modelBundle(pin, s)

@@ -39,6 +39,8 @@ type options struct {
 	passBound         float64
 	passRate          float64
 	passWarm          time.Duration
+	evalBound         float64
+	evalRerun         float64
 	proxy             string // not empty: this process is the proxy that pass-through is measured against
 	proxyRecords      bool
 	chainTime         time.Duration
@@ -52,7 +54,7 @@ func parseOptions(args []string, stderr io.Writer) (options, error) {
 	var o options
 	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
 	flags.SetOutput(stderr)
-	flags.StringVar(&o.only, "only", "ingest,memory,ask,chains,stream,pass-through", "`measurements` to make, by name")
+	flags.StringVar(&o.only, "only", "ingest,memory,ask,chains,stream,pass-through,evals", "`measurements` to make, by name")
 	flags.StringVar(&o.binaries, "bin", "", "`folder` of tenuto and tenuto-worker (default: this program's)")
 	flags.IntVar(&o.rounds, "rounds", 3, "pairs of ingestion and raw import")
 	flags.IntVar(&o.runs, "runs", 200, "questions, and as many empty workflows")
@@ -70,6 +72,8 @@ func parseOptions(args []string, stderr io.Writer) (options, error) {
 	flags.Float64Var(&o.passBound, "pass-bound", 1.5, "median time and 99th percentile of a model's call through the gateway by those through a proxy that stores, at most")
 	flags.Float64Var(&o.passRate, "pass-rate", 0.7, "calls a second, likewise, at least")
 	flags.DurationVar(&o.passWarm, "pass-time", 50*time.Second, "after which a load of calls counts as going on, and for which it is then measured")
+	flags.Float64Var(&o.evalBound, "eval-bound", 1.25, "an evaluation by cells × latency / concurrency, at most")
+	flags.Float64Var(&o.evalRerun, "eval-rerun", 0.03, "the same again with nothing changed, by the first time, at most")
 	flags.StringVar(&o.proxy, "proxy", "", "serve nothing but a reverse proxy of this `URL`")
 	flags.BoolVar(&o.proxyRecords, "proxy-records", false, "the proxy puts each answer into the object store first")
 	flags.DurationVar(&o.chainTime, "chain-time", 5*time.Second, "of each measurement of runs")
@@ -126,7 +130,7 @@ func (b *bench) all(ctx context.Context) error {
 	known := []struct {
 		name    string
 		measure func(context.Context) error
-	}{{"chains", b.chains}, {"stream", b.stream}, {"pass-through", b.passThrough}, {"ask", b.ask}, {"ingest", b.ingest}, {"memory", b.memory}}
+	}{{"chains", b.chains}, {"stream", b.stream}, {"pass-through", b.passThrough}, {"evals", b.evals}, {"ask", b.ask}, {"ingest", b.ingest}, {"memory", b.memory}}
 	chosen := strings.Split(b.only, ",")
 	for _, k := range known {
 		if !slices.Contains(chosen, k.name) {

@@ -61,6 +61,7 @@ func TestInteractiveGoesFirst(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		l := &limit.Limiter{Provider: "p", Limits: limit.Limits{Concurrency: 10}}
+		must(t, l, limit.Ask{Tenant: "b", Model: "m"}).Done(limit.Outcome{}) // from now on a place is kept
 		var calls sync.WaitGroup
 		for range 100 {
 			calls.Go(func() {
@@ -84,6 +85,29 @@ func TestInteractiveGoesFirst(t *testing.T) {
 		}
 		g.Done(limit.Outcome{})
 		second.Done(limit.Outcome{})
+		calls.Wait()
+	})
+}
+
+// TestBatchAloneHasAllPlaces is of a provider that no interactive call has asked for a while.
+func TestBatchAloneHasAllPlaces(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		l := &limit.Limiter{Provider: "p", Limits: limit.Limits{Concurrency: 10}}
+		must(t, l, limit.Ask{Tenant: "b", Model: "m"}).Done(limit.Outcome{})
+		time.Sleep(2 * time.Minute)
+		var calls sync.WaitGroup
+		for range 20 {
+			calls.Go(func() {
+				g := must(t, l, limit.Ask{Tenant: "a", Model: "m", Class: limit.Batch})
+				time.Sleep(time.Minute)
+				g.Done(limit.Outcome{})
+			})
+		}
+		synctest.Wait()
+		if s := l.Snapshot(); s.Bounds.InFlight != 10 {
+			t.Errorf("%+v", s)
+		}
 		calls.Wait()
 	})
 }

@@ -30,7 +30,7 @@ func newScope(limits Limits, now time.Time) *scope {
 
 // wait is how long ask must wait at least; 0 lets it go.
 func (s *scope) wait(ask Ask, now time.Time) time.Duration {
-	if !s.window.room(ask.Class) {
+	if !s.window.room(ask.Class, now) {
 		return forever
 	}
 	return max(s.hold.Sub(now), s.requests.wait(1, ask.Class, now), s.tokens.wait(float64(ask.Tokens), ask.Class, now), 0)
@@ -39,7 +39,7 @@ func (s *scope) wait(ask Ask, now time.Time) time.Duration {
 // after estimates how long until that many calls with that many tokens have gone.
 func (s *scope) after(calls, tokens int, class Class, now time.Time) time.Duration {
 	paced := max(s.requests.after(float64(calls), class, now), s.tokens.after(float64(tokens), class, now))
-	if free := s.window.free(class); calls > free {
+	if free := s.window.free(class, now); calls > free {
 		paced = max(paced, time.Duration(float64(s.latency)*float64(calls-free)/s.window.size))
 	}
 	return max(s.hold.Sub(now), 0) + paced

@@ -7,6 +7,7 @@ type window struct {
 	size     float64
 	most     float64
 	inFlight int
+	asked    time.Time // the last interactive call
 	cut      time.Time // when it was last decreased; zero until then, while it doubles each round trip
 }
 
@@ -26,16 +27,26 @@ func newWindow(limit int) window {
 	return window{size: firstSize, most: mostSize}
 }
 
-// free is how many calls more may go. A tenth is kept for interactive calls, at least one where there are four.
-func (w *window) free(class Class) int {
+// keptFor is how long a place is kept for interactive calls after the last one.
+const keptFor = time.Minute
+
+// free is how many calls more may go. A tenth is kept for interactive calls, at least one where there are four, while there are such calls: at a
+// provider that only batch work asks, all places are for it.
+func (w *window) free(class Class, now time.Time) int {
 	size := int(w.size)
-	if class == Batch && size >= 4 {
+	if class == Batch && size >= 4 && now.Sub(w.asked) < keptFor {
 		size -= max(size/10, 1)
 	}
 	return max(size-w.inFlight, 0)
 }
 
-func (w *window) room(class Class) bool { return w.free(class) > 0 }
+// room reports whether one more may go.
+func (w *window) room(class Class, now time.Time) bool {
+	if class == Interactive {
+		w.asked = now
+	}
+	return w.free(class, now) > 0
+}
 
 // grow is told of an answer. A window that is not used is not tested by it, and stays.
 func (w *window) grow() {
