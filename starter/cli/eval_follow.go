@@ -131,7 +131,7 @@ func (c oneEval) fetch(s *session, gateway *api, to string, file schemas.EvalFil
 		return err
 	}
 	defer response.Body.Close()
-	out, err := os.Create(to) //nolint:gosec // the user names it
+	out, err := os.Create(to)
 	if err != nil {
 		return schemas.Wrap(schemas.Conflict, err, "the file %s cannot be written: check its folder and permissions", to)
 	}
@@ -212,6 +212,7 @@ func writeSummary(w io.Writer, e schemas.EvalSummary) {
 	if e.Baseline != "" {
 		line("baseline", "%s", e.Baseline)
 	}
+	line("package", "%s", e.Package)
 	line("cost", "%s, %s and %s tokens now", costOf(e.Cost, e.Usage), counted(e.Usage.Calls, "call"), grouped(e.Usage.InputTokens+e.Usage.OutputTokens))
 	line("time", "%s", (time.Duration(e.EndMS-e.StartMS) * time.Millisecond).Round(100*time.Millisecond))
 }
@@ -225,15 +226,16 @@ func rulingText(e schemas.EvalSummary) string {
 }
 
 func cellsText(e schemas.EvalSummary) string {
-	text := fmt.Sprintf("%s: %s passed, %s failed", grouped(e.Counts.Total()), grouped(e.Counts.Passed), grouped(e.Counts.Failed))
+	parts := []string{fmt.Sprintf("%s: %s passed, %s failed", grouped(e.Counts.Total()), grouped(e.Counts.Passed), grouped(e.Counts.Failed))}
 	for _, part := range []struct {
 		n    int
 		what string
 	}{{e.Counts.Errored, "errored"}, {e.Counts.NotRun, "not run"}, {e.Reused, "known from before"}} {
 		if part.n > 0 {
-			text += fmt.Sprintf(", %s %s", grouped(part.n), part.what)
+			parts = append(parts, grouped(part.n)+" "+part.what)
 		}
 	}
+	text := strings.Join(parts, ", ")
 	if e.Flaky > 0 {
 		text += "; " + counted(e.Flaky, "flaky case")
 	}

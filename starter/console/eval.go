@@ -85,7 +85,8 @@ func (view *evalView) underWay(found rest.Eval) {
 	view.Done = strconv.Itoa(1000 * (at.Done + at.Errored) / max(at.Cells, 1))
 	view.Doing = grouped(at.Done) + " of " + counted(at.Cells, "cell") + " done"
 	view.Facts = []fact{
-		{Name: "Known from before", Value: grouped(at.Reused)}, {Name: "Errored", Value: grouped(at.Errored)},
+		{Name: "Known from before", Value: grouped(at.Reused)},
+		{Name: "Errored", Value: grouped(at.Errored)},
 		{Name: "Cost so far", Value: costOf(at.Cost, at.Usage), Unknown: at.Cost.Unknown > 0},
 	}
 	if at.Forecast.USD > 0 {

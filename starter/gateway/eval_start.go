@@ -157,7 +157,7 @@ func (g *Gateway) claimedEval(ctx context.Context, tenant string, in *newEvalInp
 	claim, err := blob.GetJSON[evalClaim](ctx, g.store, schemas.Ref{Key: schemas.EvalClaimKey(tenant, in.Suite, in.IdempotencyKey)})
 	switch {
 	case err != nil && schemas.CodeOf(err) == schemas.NotFound:
-		return nil, nil //nolint:nilnil,nilerr // nothing was claimed
+		return nil, nil //nolint:nilnil // nothing was claimed
 	case err != nil:
 		return nil, err
 	case claim.Fingerprint != mark:
@@ -271,14 +271,15 @@ func (g *Gateway) releasesUnderTest(ctx context.Context, tenant string, named ma
 
 // checkBaseline reports why a run cannot be compared with what is named: a label, a release, or an earlier run, which is of the same suite.
 func (g *Gateway) checkBaseline(ctx context.Context, tenant, suite, baseline string) error {
-	if baseline == "" || schemas.CheckLabel(baseline) == nil && uuid.Validate(baseline) != nil {
+	isRun := len(baseline) == 36 && uuid.Validate(baseline) == nil
+	isLabel, isRelease := !isRun && schemas.CheckLabel(baseline) == nil, schemas.CheckRelease(baseline) == nil
+	switch {
+	case baseline == "", isLabel:
 		return nil
-	}
-	if schemas.CheckRelease(baseline) == nil {
+	case isRelease:
 		_, err := g.registry.Find(ctx, tenant, baseline)
 		return err
-	}
-	if uuid.Validate(baseline) != nil || len(baseline) != 36 {
+	case !isRun:
 		return schemas.Errorf(schemas.Invalid, "baseline %.80q: name a label, the whole hash of a release, or the id of an earlier run of the suite", baseline)
 	}
 	_, err := g.store.Stat(ctx, schemas.EvalSummaryKey(tenant, suite, baseline))

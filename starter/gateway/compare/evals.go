@@ -142,7 +142,7 @@ func (s *standing) add(cell *schemas.CellRecord) {
 			s.Passed++
 		}
 	}
-	if s.reason == "" && !(cell.State == schemas.CellScored && cell.Pass) {
+	if s.reason == "" && (cell.State != schemas.CellScored || !cell.Pass) {
 		s.reason = cell.Reason
 	}
 }
