@@ -52,6 +52,10 @@ const (
 func (t Table) Apply(ctx context.Context, in schemas.SuiteSchedule, request schemas.EvalRequest, dry bool) (Outcome, error) {
 	handle := t.Schedules.GetHandle(ctx, schemas.EvalScheduleID(request.Tenant, in.Suite))
 	found, err := handle.Describe(ctx)
+	if err == nil && in.Source == "" { // applied by itself it stays one of its project's
+		before, _ := applied(found.Schedule)
+		in.Source = before.Source
+	}
 	switch coded := tenuto.Coded(err); {
 	case coded != nil && schemas.CodeOf(coded) != schemas.NotFound:
 		return "", coded
