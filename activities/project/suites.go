@@ -31,3 +31,6 @@ func (p *Project) CheckSuites(fsys fs.FS) []schemas.Problem {
 	}
 	return r.sorted()
 }
+
+// Suites are the files of the project's suites, sorted, named from the project's folder.
+func (p *Project) Suites() []string { return slices.Clone(p.suites) }

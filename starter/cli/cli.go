@@ -42,6 +42,7 @@ type grammar struct {
 	Feedback    feedbackCommand    `cmd:"" help:"Judge a run that ended with a score, a label or a comment, now or weeks later; or list what was said of it."`
 	Release     releaseCommand     `cmd:"" help:"Make releases of a project's chains."`
 	Releases    releasesCommand    `cmd:"" help:"List, show and compare releases."`
+	Schedule    scheduleCommand    `cmd:"" help:"Have eval suites run by themselves, as their schedule: keys say, and see how that went."`
 	Label       labelCommand       `cmd:"" help:"Move labels, and see and decide how they moved."`
 	Recall      recallCommand      `cmd:"" help:"Recall a release: no run starts on it, and runs in flight are dealt with."`
 	Callbacks   callbacksCommand   `cmd:"" help:"Show the secret that callbacks are signed with, which tell services how their runs ended."`

@@ -22,6 +22,7 @@ type evalCommand struct {
 	Compare compareEvals `cmd:"" help:"Say which cases changed between two runs of a suite."`
 	Decide  decideEval   `cmd:"" help:"Let a run whose budget is used up go on, or end it."`
 	Cancel  cancelEval   `cmd:"" help:"Cancel a run; what was paid for is kept, and a later run uses it."`
+	Collect collectCases `cmd:"" help:"Propose cases from recorded runs, and keep those that a person accepts in a JSONL file that suites can name."`
 }
 
 type checkSuites struct {

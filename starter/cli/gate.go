@@ -64,7 +64,7 @@ func (s *session) moveLabel(path string, move rest.MoveLabel) (rest.Label, error
 // refused prints why a label was not moved.
 func (s *session) refused(r *gateRefusal) error {
 	result := struct {
-		Refused string          `json:"refused"`
+		Refused string         `json:"refused"`
 		Evals   []rest.GateRun `json:"evals"`
 	}{schemas.SafeMessage(r), r.evals}
 	if err := s.print(result, func(w io.Writer) { fmt.Fprintln(w, result.Refused) }); err != nil {

@@ -149,23 +149,23 @@ func (g *Gateway) claimGate(ctx context.Context, m gatedMove, round int) (claim 
 func (g *Gateway) claimedRun(ctx context.Context, m gatedMove, claim schemas.GateClaim) (run rest.GateRun, again bool, err error) {
 	tenant, suite := m.name.Tenant, m.requires.Suite
 	run = rest.GateRun{GateEval: schemas.GateEval{Suite: suite, ID: claim.ID, Package: m.requires.Package}, Report: evalReport(suite, claim.ID)}
-	stands, err := g.gateStands(ctx, tenant, suite, claim.ID)
+	stands, err := g.evalStands(ctx, tenant, suite, claim.ID, 0)
 	switch {
+	case err != nil && schemas.CodeOf(err) == schemas.NotFound:
+		return run, false, g.startGate(ctx, m, claim)
 	case err != nil:
 		return run, false, err
-	case stands.summary != nil:
-		run.Ruling, run.Reasons = m.ruling(*stands.summary)
-		age := g.now().Sub(time.UnixMilli(stands.summary.EndMS))
-		aged := m.requires.MaxAgeS > 0 && age > time.Duration(m.requires.MaxAgeS)*time.Second
-		return run, aged || stands.summary.Stopped || stands.summary.Ruling == schemas.RulingUnresolved, nil
-	case stands.broken != "":
-		run.Ruling, run.Reasons = schemas.RulingUnresolved, []string{stands.broken}
-		return run, true, nil
-	case stands.running:
-		run.Progress = g.evalProgress(ctx, schemas.EvalID(tenant, suite, claim.ID))
+	case stands.Status == rest.Running:
+		run.Progress = stands.Progress
 		return run, false, nil
+	case stands.Summary == nil:
+		run.Ruling, run.Reasons = schemas.RulingUnresolved, []string{"the run broke: " + stands.Failure.Message}
+		return run, true, nil
 	}
-	return run, false, g.startGate(ctx, m, claim)
+	run.Ruling, run.Reasons = m.ruling(*stands.Summary)
+	age := g.now().Sub(time.UnixMilli(stands.Summary.EndMS))
+	aged := m.requires.MaxAgeS > 0 && age > time.Duration(m.requires.MaxAgeS)*time.Second
+	return run, aged || stands.Summary.Stopped || stands.Summary.Ruling == schemas.RulingUnresolved, nil
 }
 
 // ruling is what a run says about the move: its verdict counts for the release and the package that it judged, and for nothing else.
@@ -186,9 +186,13 @@ func (g *Gateway) startGate(ctx context.Context, m gatedMove, claim schemas.Gate
 	if err != nil {
 		return err
 	}
-	return g.beginGateEval(ctx, schemas.EvalRequest{
+	_, err = g.beginEval(ctx, schemas.EvalRequest{
 		Tenant: m.name.Tenant, Suite: m.requires.Suite, ID: claim.ID, Package: content, StartMS: claim.StartMS,
 		Releases: map[string]string{m.name.Chain: m.release}, Baseline: m.requires.BaselineOf(m.tip.Release),
 		Trigger: schemas.EvalGate, By: m.by,
-	})
+	}, claim.ID)
+	return err
 }
+
+// evalReport is the path of a run's page.
+func evalReport(suite, id string) string { return "/console/evals/" + suite + "/" + id }

@@ -245,6 +245,7 @@ func (g *Gateway) assemble(version string) http.Handler {
 	g.recallRoutes()
 	g.evalRoutes()
 	g.labelRoutes()
+	g.scheduleRoutes()
 	g.exportRoutes()
 	g.modelRoutes(mux)
 	g.reconcileRoutes()

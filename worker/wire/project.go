@@ -103,3 +103,16 @@ func readPrompt(name string) (string, error) {
 	data, err := io.ReadAll(io.LimitReader(file, maxPrompt))
 	return string(data), err
 }
+
+// ProjectSuites lists the files of the suites of the project in a folder, sorted. Error: not_found for a folder that cannot be opened.
+func ProjectSuites(dir string) ([]string, error) {
+	p, _, err := openProject(dir)
+	if err != nil {
+		return nil, err
+	}
+	files := p.Suites()
+	for i, file := range files {
+		files[i] = filepath.Join(dir, filepath.FromSlash(file))
+	}
+	return files, nil
+}

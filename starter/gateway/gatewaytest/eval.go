@@ -37,6 +37,10 @@ func (w *Work) evaluate(ctx context.Context, in schemas.EvalRequest) (schemas.Ev
 	if err != nil {
 		return schemas.EvalSummary{}, err
 	}
+	if in.ID == "" { // of a schedule's
+		now := time.Now()
+		in.StartMS, in.ID = now.UnixMilli(), schemas.EvalIDAt(now.UnixMilli(), now.String())
+	}
 	text := string(pack.Files[pack.File])
 	e := w.evaluationOf(schemas.EvalID(in.Tenant, in.Suite, in.ID))
 	if strings.Contains(text, "breaks") {

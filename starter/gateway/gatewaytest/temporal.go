@@ -41,6 +41,8 @@ type Temporal struct {
 	pending []*workflowpb.PendingActivityInfo
 	down    error
 	idle    bool // no worker polls
+
+	schedules *schedules
 }
 
 type run struct {
