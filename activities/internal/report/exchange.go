@@ -2,6 +2,7 @@ package report
 
 import (
 	"regexp"
+	"slices"
 
 	"github.com/tenuto-dev/tenuto/schemas"
 )
@@ -124,9 +125,9 @@ func common(x, y []string) [][]uint16 {
 	for i := range lengths {
 		lengths[i] = make([]uint16, len(y)+1)
 	}
-	for i := len(x) - 1; i >= 0; i-- {
-		for k := len(y) - 1; k >= 0; k-- {
-			if x[i] == y[k] {
+	for i, ours := range slices.Backward(x) {
+		for k, theirs := range slices.Backward(y) {
+			if ours == theirs {
 				lengths[i][k] = lengths[i+1][k+1] + 1
 			} else {
 				lengths[i][k] = max(lengths[i+1][k], lengths[i][k+1])
