@@ -73,6 +73,9 @@ type pageAssertion struct {
 	Reason string  `json:"reason"`
 }
 
+// Indent is how far an assertion stands to the right, in characters.
+func (a pageAssertion) Indent() int { return 2 * a.Depth }
+
 // pageData is what a page holds of the cells.
 type pageData struct {
 	view    *view

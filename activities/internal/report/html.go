@@ -65,6 +65,8 @@ type page struct {
 	Explained           []string
 	Unresolved          []pageRow
 	Worse, FlakyRows    []pageRow
+	Failed              []pageRow // without those that became worse
+	MoreFailed          int
 	MoreUnresolved      int
 	MoreWorse           int
 	MoreFlaky           int
@@ -81,6 +83,7 @@ type pageRow struct {
 	PassRate, Passed, Score, Before                 float64
 	Samples, Successes                              int
 	Deviation                                       float64
+	Exchange                                        *exchange // nil is not shown here
 }
 
 // mostRows bounds each list.
@@ -104,23 +107,26 @@ func newPage(v *view, data *pageData) *page {
 	return p
 }
 
+// lists fills the lists. Exchanges are shown in the order of the reader's interest, until there are enough.
 func (p *page) lists(v *view, data *pageData) {
-	unresolved := v.unresolved()
-	for _, i := range unresolved[:min(len(unresolved), mostRows)] {
-		cell := v.Cells[i]
-		p.Unresolved = append(p.Unresolved, pageRow{
-			Case: cell.Case.ID, Description: cell.Case.Description, Column: v.columns[cell.Column].Name, State: stateName(cell), Reason: cell.Reason,
-			Until: v.resting[cell.Case.ID], Cell: data.placeOf(i),
-		})
+	left := mostExchanges
+	exchangeOf := func(cell, before int) *exchange {
+		if left--; left < 0 || cell < 0 || cell >= len(v.Cells) {
+			return nil
+		}
+		return v.exchangeOf(cell, before)
 	}
 	for _, g := range v.Regressions[:min(len(v.Regressions), mostRows)] {
 		row := pageRow{Case: g.Case, Column: v.nameOf(g.Column), PassRate: g.PassRate, Passed: g.Passed, Score: g.Score, Before: g.Baseline, Cell: data.placeOf(g.Candidate), Until: v.resting[g.Case]}
 		if row.Cell >= 0 {
 			cell := v.Cells[g.Candidate]
-			row.Description, row.Reason = cell.Case.Description, cell.Reason
+			row.Description, row.Reason, row.Exchange = cell.Case.Description, cell.Reason, exchangeOf(g.Candidate, g.Before)
 		}
 		p.Worse = append(p.Worse, row)
 	}
+	failed, unresolved := v.failed(), v.unresolved()
+	p.Failed = p.cellRows(v, data, failed, exchangeOf)
+	p.Unresolved = p.cellRows(v, data, unresolved, exchangeOf)
 	for _, f := range v.Flaky[:min(len(v.Flaky), mostRows)] {
 		row := pageRow{Case: f.Case, Column: v.nameOf(f.Column), Samples: f.Samples, Successes: f.Passed, Deviation: f.Deviation, Until: f.Quarantined, Cell: -1}
 		if cells := v.groups[place{f.Case, f.Column}]; len(cells) > 0 {
@@ -128,7 +134,20 @@ func (p *page) lists(v *view, data *pageData) {
 		}
 		p.FlakyRows = append(p.FlakyRows, row)
 	}
-	p.MoreUnresolved, p.MoreWorse, p.MoreFlaky = len(unresolved)-len(p.Unresolved), len(v.Regressions)-len(p.Worse), len(v.Flaky)-len(p.FlakyRows)
+	p.MoreUnresolved, p.MoreFailed = len(unresolved)-len(p.Unresolved), len(failed)-len(p.Failed)
+	p.MoreWorse, p.MoreFlaky = len(v.Regressions)-len(p.Worse), len(v.Flaky)-len(p.FlakyRows)
+}
+
+func (p *page) cellRows(v *view, data *pageData, cells []int, exchangeOf func(cell, before int) *exchange) []pageRow {
+	var rows []pageRow
+	for _, i := range cells[:min(len(cells), mostRows)] {
+		cell := v.Cells[i]
+		rows = append(rows, pageRow{
+			Case: cell.Case.ID, Description: cell.Case.Description, Column: v.columns[cell.Column].Name, State: outcome(cell), Score: cell.Score, Reason: cell.Reason,
+			Until: v.resting[cell.Case.ID], Cell: data.placeOf(i), Exchange: exchangeOf(i, -1),
+		})
+	}
+	return rows
 }
 
 // placeOf is where a cell of the result stands in the page; -1 if it does not.

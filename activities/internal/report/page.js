@@ -125,13 +125,12 @@
   };
   const marked = (parts, tag) => parts.map(([only, word]) => (only ? make(tag, "", word) : word));
 
-  const served = location.pathname.startsWith("/console/");
+  // A page that Tenuto serves leads to runs in the console; a file does not.
+  const served = /^\/(console|api)\//.test(location.pathname) && location.protocol !== "file:";
   const runLink = (id) => {
-    if (!served) return make("span", "id", id);
+    if (!served || !/^[\w.:-]+$/.test(id)) return make("span", "id", id);
     const a = make("a", "id", id);
-    a.href = "/console/runs/" + encodeURIComponent(id);
-    a.target = "_blank";
-    a.rel = "noopener";
+    a.href = "/console/runs/" + id;
     return a;
   };
   const part = (title, ...content) => [make("h4", "", title), ...content];
@@ -198,4 +197,5 @@
   byId("back").addEventListener("click", () => { page--; draw(); });
   byId("next").addEventListener("click", () => { page++; draw(); });
   choose();
+  document.documentElement.classList.add("script");
 })();

@@ -146,37 +146,17 @@ func TestEmpty(t *testing.T) {
 	}
 }
 
-func TestCompare(t *testing.T) {
+// TestWithoutScript finds what a browser shows that runs no script: the exchange of the regression with what differs, and links to its runs.
+func TestWithoutScript(t *testing.T) {
 	t.Parallel()
-	before, after := sample(), sample()
-	after.Cells = sampleCells()
-	after.Cells[0].Pass, after.Cells[0].Score = true, 1
-	after.Cells[3].Score = 0.5
-	after.Cells[8].Pass, after.Cells[8].Score = false, 0
-	after.Cells = append(after.Cells[:6:6], after.Cells[8:]...)
-	after.Cells = append(after.Cells, schemas.CellRecord{Case: schemas.EvalCase{ID: "new"}, State: schemas.CellErrored})
-	got, err := report.Compare(before, after)
-	if err != nil {
-		t.Fatal(err)
-	}
-	at := func(id string) report.Where { return report.Where{Case: id, Column: "qa"} }
-	want := report.Comparison{
-		Before: before.EvalSummary, After: after.EvalSummary,
-		Broken:     []report.Change{{Where: at("hours"), PassRateBefore: 1, ScoreBefore: 1}},
-		Fixed:      []report.Change{{Where: at("refund"), PassRate: 1, ScoreBefore: 0.25, Score: 1}},
-		Rescored:   []report.Change{{Where: at("weather"), PassRateBefore: 0.5, PassRate: 0.5, ScoreBefore: 0.5, Score: 0.75}},
-		OnlyBefore: []report.Where{at("price")},
-		OnlyAfter:  []report.Where{at("new")},
-	}
-	if diff := cmp.Diff(want, got); diff != "" {
-		t.Errorf("(-want +got)\n%s", diff)
-	}
-	if got, err := report.Compare(before, before); err != nil || got.Same != 3 || len(got.Unresolved) != 1 {
-		t.Errorf("with itself: %+v, %v", got, err)
-	}
-	after.Suite = "questions"
-	if _, err := report.Compare(before, after); schemas.CodeOf(err) != schemas.Invalid || !strings.Contains(err.Error(), "compare runs of one suite") {
-		t.Errorf("another suite: %v", err)
+	page := string(written(t, report.HTML, sample()))
+	for _, want := range []string{
+		"You have <mark>two</mark> <mark>weeks</mark>.", "You have <mark>30</mark> <mark>days</mark>.", `<a class="id run" href="/console/runs/run-1">run-1</a>`,
+		`<a class="id run" href="/console/runs/run-1g">`, "its score must reach 0.5", "810 ms, 100 tokens in, 10 out", "the provider answered 503 four times",
+	} {
+		if !strings.Contains(page, want) {
+			t.Errorf("the page has no %q", want)
+		}
 	}
 }
 

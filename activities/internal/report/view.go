@@ -198,6 +198,17 @@ func (v *view) unresolved() []int {
 	return out
 }
 
+// failed are the cells under test that failed and did not become worse: they failed before, or there is nothing to compare them with.
+func (v *view) failed() []int {
+	var out []int
+	for i, cell := range v.Cells {
+		if cell.State == schemas.CellScored && !cell.Pass && !v.columns[cell.Column].Baseline && !v.regressed[place{cell.Case.ID, cell.Column}] {
+			out = append(out, i)
+		}
+	}
+	return out
+}
+
 func unquote(raw []byte) (string, bool) {
 	var text string
 	err := json.Unmarshal(raw, &text)
