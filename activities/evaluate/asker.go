@@ -21,11 +21,11 @@ type graderTarget struct {
 }
 
 // prepareGraders finds the models that assertions ask. Error: invalid for one that nobody named.
-func (p *planner) prepareGraders(ctx context.Context) error {
+func (p *planner) prepareGraders() error {
 	p.plan.Grader, p.plan.Embedder = p.request.Grader, ""
 	for i := range p.from.suite.Cases {
 		for _, a := range p.from.suite.Cases[i].Assertions {
-			if err := p.prepareGrader(ctx, a); err != nil {
+			if err := p.prepareGrader(a); err != nil {
 				return err
 			}
 		}
@@ -33,9 +33,9 @@ func (p *planner) prepareGraders(ctx context.Context) error {
 	return nil
 }
 
-func (p *planner) prepareGrader(ctx context.Context, a schemas.Assertion) error {
+func (p *planner) prepareGrader(a schemas.Assertion) error {
 	for _, part := range a.Assert {
-		if err := p.prepareGrader(ctx, part); err != nil {
+		if err := p.prepareGrader(part); err != nil {
 			return err
 		}
 	}

@@ -191,7 +191,7 @@ func (p *planner) prepare(ctx context.Context) error {
 			return err
 		}
 	}
-	if err := p.prepareGraders(ctx); err != nil {
+	if err := p.prepareGraders(); err != nil {
 		return err
 	}
 	return p.baseline(ctx)
