@@ -203,6 +203,7 @@ type EvalSummary struct {
 	Baseline  string      `json:"baseline,omitempty"` // as asked for
 	Stopped   bool        `json:"stopped,omitempty"`
 	PlannedMS int64       `json:"planned_ms,omitempty"`
+	SameAs    string      `json:"same_as,omitempty"`  // id of the run that found the same, nobody being asked anew: its files are those of this run
 	Warnings  []string    `json:"warnings,omitempty"` // of the plan
 }
 

@@ -2,9 +2,11 @@ package evaluate
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"io"
+	"reflect"
 	"slices"
 	"time"
 
@@ -28,7 +30,11 @@ func (a *Activities) Result(ctx context.Context, in schemas.JudgeRequest) (schem
 	if err != nil {
 		return schemas.EvalJudgement{}, err
 	}
-	columns, cells, err := a.cells(ctx, in, plan)
+	before, err := a.knownResult(ctx, in, plan)
+	if err != nil {
+		return schemas.EvalJudgement{}, err
+	}
+	columns, cells, err := a.cells(ctx, in, plan, before)
 	if err != nil {
 		return schemas.EvalJudgement{}, err
 	}
@@ -56,6 +62,10 @@ func (a *Activities) Result(ctx context.Context, in schemas.JudgeRequest) (schem
 			return more, err
 		}
 	}
+	if before != nil && before.ID != in.Run.ID && reflect.DeepEqual([]any{before.Verdict, before.Flaky}, []any{result.Verdict, result.Flaky}) {
+		result.SameAs = cmp.Or(before.SameAs, before.ID)
+		return schemas.EvalJudgement{Summary: result.EvalSummary}, a.keepSummary(ctx, in.Run, result)
+	}
 	return schemas.EvalJudgement{Summary: result.EvalSummary}, a.keep(ctx, in, result)
 }
 
@@ -66,6 +76,9 @@ func (a *Activities) resultOf(ctx context.Context, run schemas.EvalRun, id strin
 		return r, nil
 	}
 	data, err := a.Store.Get(ctx, key)
+	if schemas.CodeOf(err) == schemas.NotFound {
+		return a.sameResult(ctx, run, id, err)
+	}
 	if err != nil {
 		return schemas.EvalResult{}, err
 	}
@@ -77,16 +90,35 @@ func (a *Activities) resultOf(ctx context.Context, run schemas.EvalRun, id strin
 	return r, nil
 }
 
-// cells are the records of all cells that were planned, in their order, and their columns.
-func (a *Activities) cells(ctx context.Context, in schemas.JudgeRequest, plan stored) ([]schemas.EvalColumn, []schemas.CellRecord, error) {
-	known, err := blob.GetJSON[knownRun](ctx, a.Store, schemas.Ref{Key: schemas.EvalPlanPrefix(in.Run.Tenant, in.Run.Suite, in.Run.Plan) + knownFile})
-	if err == nil {
-		if before, err := a.resultOf(ctx, in.Run, known.ID); err == nil {
-			return ofPlan(before, len(plan.Columns))
-		}
+// sameResult is the result of a run whose files are another's. Error: absent where it is not.
+func (a *Activities) sameResult(ctx context.Context, run schemas.EvalRun, id string, absent error) (schemas.EvalResult, error) {
+	summary, err := blob.GetJSON[schemas.EvalSummary](ctx, a.Store, schemas.Ref{Key: schemas.EvalSummaryKey(run.Tenant, run.Suite, id)})
+	if err != nil || summary.SameAs == "" || summary.SameAs == id {
+		return schemas.EvalResult{}, absent
 	}
-	if err != nil && schemas.CodeOf(err) != schemas.NotFound {
-		return nil, nil, err
+	return a.resultOf(ctx, run, summary.SameAs)
+}
+
+// knownResult is the result of the run in which all cells of the plan were scored; nil where there is none.
+func (a *Activities) knownResult(ctx context.Context, in schemas.JudgeRequest, plan stored) (*schemas.EvalResult, error) {
+	prefix := schemas.EvalPlanPrefix(in.Run.Tenant, in.Run.Suite, in.Run.Plan)
+	known, err := blob.GetJSON[knownRun](ctx, a.Store, schemas.Ref{Key: prefix + knownFile})
+	if err != nil {
+		return nil, unlessAbsent(err)
+	}
+	before, err := a.resultOf(ctx, in.Run, known.ID)
+	if err != nil || len(before.Columns) < len(plan.Columns) {
+		return nil, unlessAbsent(err)
+	}
+	return &before, nil
+}
+
+// cells are the records of all cells that were planned, in their order, and their columns.
+func (a *Activities) cells(
+	ctx context.Context, in schemas.JudgeRequest, plan stored, before *schemas.EvalResult,
+) ([]schemas.EvalColumn, []schemas.CellRecord, error) {
+	if before != nil {
+		return ofPlan(*before, len(plan.Columns))
 	}
 	gathered, err := a.gather(ctx, in, plan)
 	return plan.Columns, gathered, err
@@ -175,15 +207,24 @@ func (a *Activities) plannedCells(ctx context.Context, in schemas.JudgeRequest, 
 }
 
 func (a *Activities) allOf(ctx context.Context, columns []schemas.EvalColumn, prefix string, number int) ([]planned, error) {
-	var all []planned
+	group, reading := errgroup.WithContext(ctx)
+	group.SetLimit(readsAtOnce)
+	read := make([][][]planned, len(columns))
 	for i, c := range columns {
+		read[i] = make([][]planned, c.Batches)
 		for n := range c.Batches {
-			cells, err := a.batch(ctx, prefix, i, number, n)
-			if err != nil {
-				return nil, err
-			}
-			all = append(all, cells...)
+			group.Go(func() (err error) {
+				read[i][n], err = a.batch(reading, prefix, i, number, n)
+				return err
+			})
 		}
+	}
+	if err := group.Wait(); err != nil {
+		return nil, err
+	}
+	var all []planned
+	for _, batches := range read {
+		all = slices.Concat(append(batches, all)...)
 	}
 	slices.SortFunc(all, func(a, b planned) int { return a.At - b.At })
 	return all, nil
@@ -196,7 +237,7 @@ func (a *Activities) keep(ctx context.Context, in schemas.JudgeRequest, result s
 	if err := a.writeReports(ctx, run, result); err != nil {
 		return err
 	}
-	if _, err := blob.PutJSON(ctx, a.Store, schemas.EvalSummaryKey(run.Tenant, run.Suite, run.ID), result.EvalSummary); err != nil {
+	if err := a.keepSummary(ctx, run, result); err != nil {
 		return err
 	}
 	scored := !slices.ContainsFunc(result.Cells, func(c schemas.CellRecord) bool { return c.State != schemas.CellScored })
@@ -207,6 +248,11 @@ func (a *Activities) keep(ctx context.Context, in schemas.JudgeRequest, result s
 		}
 	}
 	return a.unmark(ctx, run, result.Columns)
+}
+
+func (a *Activities) keepSummary(ctx context.Context, run schemas.EvalRun, result schemas.EvalResult) error {
+	_, err := blob.PutJSON(ctx, a.Store, schemas.EvalSummaryKey(run.Tenant, run.Suite, run.ID), result.EvalSummary)
+	return err
 }
 
 // writeReports writes the files of a run, side by side.

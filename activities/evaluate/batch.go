@@ -2,6 +2,7 @@ package evaluate
 
 import (
 	"context"
+	"encoding/json"
 	"maps"
 	"slices"
 
@@ -31,6 +32,7 @@ func batchSize(cells, width int) int {
 // into batches behind all others, which are carried out when the answer is known.
 type batches struct {
 	store  *blob.Store
+	kept   *kept[[]planned]
 	prefix string
 	round  int
 	size   int
@@ -41,9 +43,9 @@ type batches struct {
 	puts   *errgroup.Group
 }
 
-func newBatches(store *blob.Store, prefix string, round, cells, width int) *batches {
+func (a *Activities) newBatches(prefix string, round, cells, width int) *batches {
 	b := &batches{
-		store: store, prefix: prefix, round: round, size: batchSize(cells, width), open: map[int][]planned{}, late: map[int][]planned{},
+		store: a.Store, kept: &a.batches, prefix: prefix, round: round, size: batchSize(cells, width), open: map[int][]planned{}, late: map[int][]planned{},
 		called: map[string]bool{}, counts: map[int]int{}, puts: &errgroup.Group{},
 	}
 	b.puts.SetLimit(putsAtOnce)
@@ -72,7 +74,10 @@ func (b *batches) put(ctx context.Context, column int) {
 	key := schemas.EvalBatchKey(b.prefix, column, b.round, b.counts[column])
 	b.counts[column]++
 	b.puts.Go(func() error {
-		_, err := blob.PutJSON(ctx, b.store, key, cells)
+		ref, err := blob.PutJSON(ctx, b.store, key, cells)
+		if err == nil {
+			b.kept.put(key, cells, ref.Bytes)
+		}
 		return err
 	})
 }
@@ -102,5 +107,18 @@ func (b *batches) close(ctx context.Context) (map[int]laid, error) {
 
 // batch reads a batch.
 func (a *Activities) batch(ctx context.Context, prefix string, column, round, number int) ([]planned, error) {
-	return blob.GetJSON[[]planned](ctx, a.Store, schemas.Ref{Key: schemas.EvalBatchKey(prefix, column, round, number)})
+	key := schemas.EvalBatchKey(prefix, column, round, number)
+	if cells, ok := a.batches.get(key); ok {
+		return cells, nil
+	}
+	data, err := a.Store.Get(ctx, key)
+	if err != nil {
+		return nil, err
+	}
+	var cells []planned
+	if err := json.Unmarshal(data, &cells); err != nil {
+		return nil, schemas.Wrap(schemas.Internal, err, "the batch %s cannot be read", key)
+	}
+	a.batches.put(key, cells, int64(len(data)))
+	return cells, nil
 }

@@ -252,9 +252,11 @@ func (w *batchWork) keep(ctx context.Context, stopped bool) (schemas.CellsOutcom
 			continue
 		}
 		key := fmt.Sprintf("%s%d-%d.json", batchKey(prefix, w.in), w.in.Try, w.a.Attempt(ctx))
-		if _, err := blob.PutJSON(ctx, w.a.Store, key, cells); err != nil {
+		ref, err := blob.PutJSON(ctx, w.a.Store, key, cells)
+		if err != nil {
 			return w.out, err
 		}
+		w.a.packs.put(key, cells, ref.Bytes)
 	}
 	return w.out, nil
 }

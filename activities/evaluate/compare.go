@@ -153,7 +153,7 @@ func (w *batchWork) compare(ctx context.Context, c contest, g gathering) ([][]sc
 func (k *asker) enter(record *schemas.CellRecord) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	record.Graders, record.GraderCost, record.GraderRuns = record.Graders.Add(k.usage), record.GraderCost.Add(k.cost), append(record.GraderRuns, k.runs...)
+	record.Graders, record.GraderCost, record.GraderRuns = record.Graders.Add(k.usage), record.GraderCost.Add(k.cost), append(slices.Clip(record.GraderRuns), k.runs...)
 }
 
 // notCompared says why a cell has no result, though its own assertions have.

@@ -58,6 +58,7 @@ type Activities struct {
 
 	packages kept[*loaded]
 	packs    kept[[]schemas.CellRecord]
+	batches  kept[[]planned]
 	results  kept[schemas.EvalResult]
 	graders  sync.Map // targets, by tenant and what they are
 }

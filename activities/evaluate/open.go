@@ -52,7 +52,7 @@ func (a *Activities) columnOf(ctx context.Context, in schemas.ColumnRequest, pla
 
 // rest lays out the cells without a result.
 func (a *Activities) rest(ctx context.Context, in schemas.ColumnRequest, plan stored, work schemas.ColumnWork, k *known) (schemas.ColumnWork, error) {
-	left := newBatches(a.Store, fmt.Sprintf("%swork/", schemas.EvalRunPrefix(in.Run.Tenant, in.Run.Suite, in.Run.ID)), in.Round, work.Batches*batchLeast, plan.Width)
+	left := a.newBatches(fmt.Sprintf("%swork/", schemas.EvalRunPrefix(in.Run.Tenant, in.Run.Suite, in.Run.ID)), in.Round, work.Batches*batchLeast, plan.Width)
 	total := 0
 	for n := range work.Batches {
 		cells, err := a.batch(ctx, work.Prefix, in.Column, in.Round, n)

@@ -244,7 +244,7 @@ func (p *planner) baseline(ctx context.Context) error {
 	}
 	if _, ok := schemas.RunStart(name); ok {
 		p.plan.Earlier = name
-		found, err := exists(ctx, p.a.Store, schemas.EvalFileKey(p.request.Tenant, p.request.Suite, name, schemas.EvalFileResult))
+		found, err := exists(ctx, p.a.Store, schemas.EvalSummaryKey(p.request.Tenant, p.request.Suite, name))
 		if err == nil && !found {
 			err = schemas.Errorf(schemas.NotFound, "the baseline %s is no run of the suite %s that ended: `tenuto eval list %s` shows those there are", name, p.request.Suite, p.request.Suite)
 		}
@@ -412,7 +412,7 @@ func (p *planner) write(ctx context.Context, prefix string) error {
 	if schemas.CodeOf(err) != schemas.NotFound {
 		return err
 	}
-	p.written = newBatches(p.a.Store, prefix, 0, p.at, p.plan.Width)
+	p.written = p.a.newBatches(prefix, 0, p.at, p.plan.Width)
 	p.sum.Reset()
 	if err := p.each(ctx); err != nil {
 		return err

@@ -73,7 +73,7 @@ func wanted(result schemas.EvalResult, most, columns int) map[place]span {
 // layOut writes the cells of a round, and then the round.
 func (a *Activities) layOut(ctx context.Context, in schemas.JudgeRequest, p *planner, number int) (schemas.EvalJudgement, error) {
 	p.sum = sha256.New()
-	p.written = newBatches(a.Store, schemas.EvalRunPrefix(in.Run.Tenant, in.Run.Suite, in.Run.ID), number, len(p.want), p.plan.Width)
+	p.written = a.newBatches(schemas.EvalRunPrefix(in.Run.Tenant, in.Run.Suite, in.Run.ID), number, len(p.want), p.plan.Width)
 	if err := p.each(ctx); err != nil {
 		return schemas.EvalJudgement{}, err
 	}

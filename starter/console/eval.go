@@ -1,12 +1,14 @@
 package console
 
 import (
+	"context"
 	"net/http"
 	"strconv"
 	"time"
 
 	"go.uber.org/zap"
 
+	"github.com/tenuto-dev/tenuto/activities/provider/blob"
 	"github.com/tenuto-dev/tenuto/schemas"
 	"github.com/tenuto-dev/tenuto/starter/gateway/rest"
 )
@@ -126,17 +128,31 @@ func summaryFacts(s schemas.EvalSummary) []fact {
 const reportPolicy = "sandbox allow-same-origin allow-top-navigation-by-user-activation; default-src 'none'; style-src 'unsafe-inline'; img-src data:; " +
 	"form-action 'none'; base-uri 'none'; frame-ancestors 'none'"
 
+// reportOf finds the report of a run, which may be that of an earlier one that found the same.
+func (c *Console) reportOf(ctx context.Context, tenant, suite, id string) (key string, bytes int64, err error) {
+	key = schemas.EvalFileKey(tenant, suite, id, schemas.EvalFileHTML)
+	info, err := c.Store.Stat(ctx, key)
+	if err == nil || schemas.CodeOf(err) != schemas.NotFound {
+		return key, info.Bytes, err
+	}
+	summary, fault := blob.GetJSON[schemas.EvalSummary](ctx, c.Store, schemas.Ref{Key: schemas.EvalSummaryKey(tenant, suite, id)})
+	if fault != nil || summary.SameAs == "" {
+		return key, 0, err
+	}
+	key = schemas.EvalFileKey(tenant, suite, summary.SameAs, schemas.EvalFileHTML)
+	info, err = c.Store.Stat(ctx, key)
+	return key, info.Bytes, err
+}
+
 // showReport shows the report of a run that ended, as it was written.
 func (c *Console) showReport(w http.ResponseWriter, r *http.Request, v visit) {
 	suite, err := suiteOf(r, v)
 	if err == nil {
 		err = schemas.CheckRunID(r.PathValue("id"))
 	}
-	key := schemas.EvalFileKey(v.key.Tenant, suite, r.PathValue("id"), schemas.EvalFileHTML)
-	size := int64(0)
+	key, size := "", int64(0)
 	if err == nil {
-		info, fault := c.Store.Stat(r.Context(), key)
-		size, err = info.Bytes, fault
+		key, size, err = c.reportOf(r.Context(), v.key.Tenant, suite, r.PathValue("id"))
 	}
 	if err != nil {
 		if schemas.CodeOf(err) == schemas.NotFound {

@@ -74,6 +74,12 @@ func (g *Gateway) findEvalFile(ctx context.Context, tenant, suite, id string, fi
 	key := schemas.EvalFileKey(tenant, suite, id, file)
 	info, err := g.store.Stat(ctx, key)
 	if err != nil && schemas.CodeOf(err) == schemas.NotFound {
+		if summary, fault := g.evalSummary(ctx, tenant, suite, id); fault == nil && summary.SameAs != "" { // its files are another's
+			key = schemas.EvalFileKey(tenant, suite, summary.SameAs, file)
+			info, err = g.store.Stat(ctx, key)
+		}
+	}
+	if err != nil && schemas.CodeOf(err) == schemas.NotFound {
 		err = schemas.Wrap(schemas.NotFound, err, "run %s of suite %s has left no %s; it is there when the run has ended with a verdict", id, suite, file)
 	}
 	return key, info, err

@@ -187,8 +187,8 @@ func startedEvalOf(r schemas.EvalRequest) *startedEvalOutput {
 func (g *Gateway) beginEval(ctx context.Context, r schemas.EvalRequest, mark string) (*startedEvalOutput, error) {
 	_, err := client.Once(ctx, g.temporal, sdk.StartWorkflowOptions{
 		ID: schemas.EvalID(r.Tenant, r.Suite, r.ID), TaskQueue: schemas.QueueEval,
-		StaticSummary: "evaluation of suite " + r.Suite,
-		Priority:      temporal.Priority{PriorityKey: 4, FairnessKey: r.Tenant},
+		StaticSummary: "evaluation of suite " + r.Suite, EnableEagerStart: true,
+		Priority: temporal.Priority{PriorityKey: 4, FairnessKey: r.Tenant},
 		TypedSearchAttributes: temporal.NewSearchAttributes(
 			temporal.NewSearchAttributeKeyKeyword(schemas.AttrTenant).ValueSet(r.Tenant),
 			temporal.NewSearchAttributeKeyKeyword(schemas.AttrSuite).ValueSet(r.Suite),
