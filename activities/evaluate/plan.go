@@ -329,7 +329,7 @@ func compares(a schemas.Assertion) bool { return suite.Compares(a.Type) }
 func (p *planner) write(ctx context.Context, prefix string) error {
 	kept, err := blob.GetJSON[stored](ctx, p.a.Store, schemas.Ref{Key: prefix + planFile})
 	if err == nil {
-		p.plan.Columns = kept.Columns
+		p.plan.Columns, p.plan.Batch = kept.Columns, kept.Batch
 		return nil
 	}
 	if schemas.CodeOf(err) != schemas.NotFound {
@@ -347,7 +347,7 @@ func (p *planner) write(ctx context.Context, prefix string) error {
 	for i := range p.columns {
 		p.columns[i].Batches, p.columns[i].Late = counts[i].all, counts[i].late
 	}
-	p.plan.Columns = p.columns
+	p.plan.Columns, p.plan.Batch = p.columns, p.written.size
 	_, err = blob.PutJSON(ctx, p.a.Store, prefix+planFile, p.plan)
 	return err
 }
