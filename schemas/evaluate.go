@@ -83,6 +83,7 @@ type EvalPlan struct {
 	Columns     []EvalColumn `json:"columns"`
 	Comparisons int          `json:"comparisons,omitempty"` // cases whose outputs are judged side by side
 	Budget      EvalBudget   `json:"budget,omitzero"`
+	Batch       int          `json:"batch,omitempty"` // most cells of a batch
 	Width       int          `json:"width,omitempty"` // most cells at once; 0 leaves it to the providers' limits
 	Known       bool         `json:"known,omitempty"` // a run with the same plan ended with every cell scored: nothing is left to do
 	Warnings    []string     `json:"warnings,omitempty"`

@@ -406,7 +406,7 @@ func compares(a schemas.Assertion) bool { return suite.Compares(a.Type) }
 func (p *planner) write(ctx context.Context, prefix string) error {
 	there, err := blob.GetJSON[stored](ctx, p.a.Store, schemas.Ref{Key: prefix + planFile})
 	if err == nil {
-		p.plan.Columns = there.Columns
+		p.plan.Columns, p.plan.Batch = there.Columns, there.Batch
 		return nil
 	}
 	if schemas.CodeOf(err) != schemas.NotFound {
@@ -424,7 +424,7 @@ func (p *planner) write(ctx context.Context, prefix string) error {
 	for i := range p.columns {
 		p.columns[i].Batches, p.columns[i].Late = counts[i].all, counts[i].late
 	}
-	p.plan.Columns = p.columns
+	p.plan.Columns, p.plan.Batch = p.columns, p.written.size
 	_, err = blob.PutJSON(ctx, p.a.Store, prefix+planFile, p.plan)
 	return err
 }
