@@ -73,7 +73,7 @@ func (c *collecting) read(ctx context.Context, batch string) error {
 	err := c.p.target.Provider.CollectBatch(ctx, batch, c.p.batch, func(out model.BatchOutcome) error {
 		if out.ID == "" || out.Err != nil {
 			c.note(out)
-			return nil
+			return c.trouble()
 		}
 		slots <- struct{}{}
 		keeping.Go(func() {

@@ -158,10 +158,11 @@ func message(w http.ResponseWriter, r *http.Request) {
 	var request model.Request
 	var said strings.Builder
 	for _, m := range in.Messages {
-		text := ""
-		for _, part := range m.Content {
-			text += part.Text
+		texts := make([]string, len(m.Content))
+		for i, part := range m.Content {
+			texts[i] = part.Text
 		}
+		text := strings.Join(texts, "")
 		said.WriteString(text)
 		request.Messages = append(request.Messages, model.Message{Role: m.Role, Text: text})
 	}

@@ -2,6 +2,7 @@
 package batchtest
 
 import (
+	"bytes"
 	"cmp"
 	"encoding/json"
 	"fmt"
@@ -9,6 +10,7 @@ import (
 	"maps"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"slices"
 	"sync"
 	"testing"
@@ -234,7 +236,7 @@ func (h *Handler) newest(vendor, after string) []batch {
 	return list
 }
 
-func (b batch) ended() bool { return b.results != nil }
+func (b *batch) ended() bool { return b.results != nil }
 
 // end writes the results of a batch whose time has come, the last row first.
 func (h *Handler) end(b *batch) {
@@ -282,7 +284,7 @@ func (h *Handler) lines(vendor string, r row) (answered, failed []string) {
 // call makes a call of a handler in this process.
 func call(serve http.HandlerFunc, path string, body []byte) (status int, answer json.RawMessage) {
 	recorder := httptest.NewRecorder()
-	serve(recorder, httptest.NewRequest(http.MethodPost, path, readerOf(body)))
+	serve(recorder, &http.Request{Method: http.MethodPost, URL: &url.URL{Path: path}, Header: http.Header{}, Body: io.NopCloser(bytes.NewReader(body))})
 	return recorder.Code, json.RawMessage(recorder.Body.Bytes())
 }
 

@@ -12,8 +12,6 @@ import (
 
 const maxUpload = 256 << 20
 
-func readerOf(data []byte) io.Reader { return bytes.NewReader(data) }
-
 func (h *Handler) serveOpenAI() {
 	h.mux.HandleFunc("POST /v1/files", h.upload)
 	h.mux.HandleFunc("GET /v1/files/{id}/content", h.download)
@@ -151,7 +149,7 @@ func (h *Handler) openAIObject(b batch) any {
 	return object
 }
 
-func (b batch) expired() bool {
+func (b *batch) expired() bool {
 	for _, r := range b.rows {
 		if r.fate == Expired {
 			return true
