@@ -197,7 +197,7 @@ func problemOf(response *http.Response, url string) error {
 		coded.RetryAfter = time.Duration(seconds) * time.Second
 	}
 	if len(problem.Evals) > 0 {
-		return &gateRefusal{error: coded, evals: problem.Evals}
+		return &gatedError{error: coded, evals: problem.Evals}
 	}
 	return coded
 }

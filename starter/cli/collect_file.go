@@ -143,7 +143,7 @@ func (c collectCases) propose(s *session, proposed []proposedCase, counts collec
 	}
 	counts.Out = c.Propose
 	return s.print(counts, func(w io.Writer) {
-		fmt.Fprintf(w, "%s proposed in %s: set \"accept\" to true, then: tenuto eval collect --chain %s --review %[2]s --out %s\n", counted(counts.Proposed, "case"), c.Propose, c.Chain, c.Out)
+		fmt.Fprintf(w, "%s proposed in %s: set \"accept\" to true, then: tenuto eval collect --chain %s --review %[2]s --out %[4]s\n", counted(counts.Proposed, "case"), c.Propose, c.Chain, c.Out)
 	})
 }
 

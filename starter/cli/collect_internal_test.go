@@ -94,3 +94,34 @@ func (w *watched) Write(p []byte) (int, error) {
 	w.on(string(p))
 	return len(p), nil
 }
+
+// FuzzCaseFile adds to whatever is there: either it is refused as it stands, or it keeps every byte and knows what was added.
+func FuzzCaseFile(f *testing.F) {
+	for _, seed := range []string{"", "{\"vars\":{\"a\":1}}\n", "{\"vars\":{\"a\":1e999}}", "\n\n[1]", "{\"vars\":[]}\r\n", "{"} {
+		f.Add([]byte(seed))
+	}
+	f.Fuzz(func(t *testing.T, before []byte) {
+		file := filepath.Join(t.TempDir(), "cases.jsonl")
+		if err := os.WriteFile(file, before, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		cases, err := openCases(file)
+		if err != nil {
+			if schemas.CodeOf(err) != schemas.Invalid {
+				t.Errorf("refused as %v", err)
+			}
+			return
+		}
+		defer cases.close()
+		p := proposals("new")[0]
+		added, err := cases.add(p.Case)
+		after, fault := os.ReadFile(file)
+		if err != nil || fault != nil || !bytes.HasPrefix(after, before) || added == bytes.Equal(before, after) {
+			t.Fatalf("%v, %v, added %v: %q became %q", err, fault, added, before, after)
+		}
+		again, err := openCases(file)
+		if err != nil || !again.knows(p.Case.Metadata.ID) {
+			t.Errorf("%v of %q", err, after)
+		}
+	})
+}

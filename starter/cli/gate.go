@@ -19,14 +19,14 @@ const (
 	gatePollMost = 3 * time.Second
 )
 
-// gateRefusal is the answer to a move that suites keep from being made.
-type gateRefusal struct {
+// gatedError is the answer to a move that suites keep from being made.
+type gatedError struct {
 	error
 	evals []rest.GateRun
 }
 
 // Unwrap is the error with its code.
-func (r *gateRefusal) Unwrap() error { return r.error }
+func (r *gatedError) Unwrap() error { return r.error }
 
 // moveLabel moves a label, and waits for the suites that it requires. Where they run it moves only what it was asked to move at first. What keeps
 // the label where it is, is printed as a finding.
@@ -35,7 +35,7 @@ func (s *session) moveLabel(path string, move rest.MoveLabel) (rest.Label, error
 	for wait := gatePoll; ; wait = min(2*wait, gatePollMost) {
 		var label rest.Label
 		err := s.request(http.MethodPost, path, move, &label)
-		if refused, ok := errors.AsType[*gateRefusal](err); ok {
+		if refused, ok := errors.AsType[*gatedError](err); ok {
 			return label, s.refused(refused)
 		}
 		if err != nil || len(label.Waiting) == 0 {
@@ -62,7 +62,7 @@ func (s *session) moveLabel(path string, move rest.MoveLabel) (rest.Label, error
 }
 
 // refused prints why a label was not moved.
-func (s *session) refused(r *gateRefusal) error {
+func (s *session) refused(r *gatedError) error {
 	result := struct {
 		Refused string         `json:"refused"`
 		Evals   []rest.GateRun `json:"evals"`
