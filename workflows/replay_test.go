@@ -77,6 +77,7 @@ func TestReplay(t *testing.T) {
 	for _, name := range []string{
 		schemas.Ingest.Name(), schemas.IngestShard.Name(), schemas.Chain.Name(), schemas.ChainPart.Name(), schemas.Lane.Name(), schemas.Drop.Name(),
 		schemas.Reconcile.Name(), schemas.MakeRelease.Name(), schemas.RecallRuns.Name(), schemas.Ledger.Name(), schemas.Callback.Name(),
+		schemas.Evaluate.Name(), schemas.EvalTurn.Name(), schemas.Bulk.Name(),
 	} {
 		if !seen[name] {
 			t.Errorf("no history of workflow %s is recorded", name)
@@ -119,6 +120,10 @@ func TestReplayFindsChanges(t *testing.T) {
 		{"Callback-refused.json.gz", func(r workflows.Registry) { alter(r, schemas.Callback, callbackThatTellsFirst) }},
 		{"Lane-runs.json.gz", func(r workflows.Registry) { alter(r, schemas.Lane, laneThatRecordsFirst) }},
 		{"Lane-batch1.json.gz", func(r workflows.Registry) { alter(r, schemas.Lane, laneThatRecordsFirst) }},
+		{"Evaluate-matrix.json.gz", func(r workflows.Registry) { alter(r, schemas.Evaluate, evaluateWithoutTurns) }},
+		{"Evaluate-decided.json.gz", func(r workflows.Registry) { alter(r, schemas.Evaluate, evaluateWithoutTurns) }},
+		{"EvalTurn-first.json.gz", func(r workflows.Registry) { alter(r, schemas.EvalTurn, turnThatEnds) }},
+		{"Bulk-again.json.gz", func(r workflows.Registry) { alter(r, schemas.Bulk, bulkThatOrdersNothing) }},
 	} {
 		t.Run(altered.fixture, func(t *testing.T) {
 			t.Parallel()
@@ -163,6 +168,13 @@ func TestRecordedHistoriesTellWhatTheyShould(t *testing.T) {
 		"Ledger-lost":      {enumspb.EVENT_TYPE_ACTIVITY_TASK_COMPLETED, 2},
 		"Callback-refused": {enumspb.EVENT_TYPE_CHILD_WORKFLOW_EXECUTION_FAILED, 1},
 		"Lane-runs":        {enumspb.EVENT_TYPE_WORKFLOW_EXECUTION_UPDATE_COMPLETED, 4},
+
+		"Evaluate-matrix":    {enumspb.EVENT_TYPE_CHILD_WORKFLOW_EXECUTION_STARTED, 3},
+		"Evaluate-known":     {enumspb.EVENT_TYPE_START_CHILD_WORKFLOW_EXECUTION_INITIATED, 0},
+		"Evaluate-decided":   {enumspb.EVENT_TYPE_WORKFLOW_EXECUTION_UPDATE_COMPLETED, 1},
+		"Evaluate-cancelled": {enumspb.EVENT_TYPE_WORKFLOW_EXECUTION_CANCEL_REQUESTED, 1},
+		"Evaluate-waited":    {enumspb.EVENT_TYPE_START_CHILD_WORKFLOW_EXECUTION_FAILED, 1},
+		"Evaluate-bulk":      {enumspb.EVENT_TYPE_CHILD_WORKFLOW_EXECUTION_COMPLETED, 2},
 	} {
 		if n := count(name, want.kind); n != want.times {
 			t.Errorf("%s has %d events of type %s, want %d", name, n, want.kind, want.times)
@@ -260,6 +272,26 @@ func laneThatRecordsFirst(ctx workflow.Context, _ schemas.LaneRequest) (schemas.
 	}
 	_, err = workflow.AwaitWithTimeout(ctx, time.Hour, func() bool { return false })
 	return schemas.LaneOutcome{}, err
+}
+
+// evaluateWithoutTurns judges what nobody asked.
+func evaluateWithoutTurns(ctx workflow.Context, in schemas.EvalRequest) (schemas.EvalSummary, error) {
+	if _, err := step.Do(ctx, step.Planning, schemas.PlanEval, in, ""); err != nil {
+		return schemas.EvalSummary{}, err
+	}
+	out, err := step.Do(ctx, step.Planning, schemas.JudgeEval, schemas.JudgeRequest{Request: in}, "")
+	return out.Summary, err
+}
+
+// turnThatEnds gives the turn back before anybody cancels it.
+func turnThatEnds(ctx workflow.Context, _ schemas.TurnRequest) (schemas.EvalState, error) {
+	return schemas.EvalEnded, workflow.Sleep(ctx, time.Second)
+}
+
+// bulkThatOrdersNothing says that all calls are answered.
+func bulkThatOrdersNothing(ctx workflow.Context, in schemas.BulkRequest) (schemas.BulkReport, error) {
+	_, err := step.Do(ctx, step.Patient, schemas.PlanBulk, schemas.BulkRound{Bulk: in}, "")
+	return schemas.BulkReport{}, err
 }
 
 // reconcileNothing says that all is well without a look.

@@ -1,0 +1,289 @@
+package evaluate_test
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/tenuto-dev/tenuto/activities/chain"
+	"github.com/tenuto-dev/tenuto/activities/evaluate"
+	"github.com/tenuto-dev/tenuto/activities/provider/blob"
+	"github.com/tenuto-dev/tenuto/activities/provider/blob/journal"
+	"github.com/tenuto-dev/tenuto/activities/provider/blob/memblob"
+	"github.com/tenuto-dev/tenuto/activities/provider/blob/registry"
+	"github.com/tenuto-dev/tenuto/activities/provider/model"
+	"github.com/tenuto-dev/tenuto/activities/provider/model/fleet"
+	"github.com/tenuto-dev/tenuto/activities/provider/model/limit"
+	"github.com/tenuto-dev/tenuto/activities/provider/model/modeltest"
+	"github.com/tenuto-dev/tenuto/activities/provider/model/openaimodel"
+	"github.com/tenuto-dev/tenuto/activities/provider/web"
+	"github.com/tenuto-dev/tenuto/schemas"
+)
+
+// rig is the activities of evaluations over a store and a model server, and what the workflow would do with them.
+type rig struct {
+	*evaluate.Activities
+
+	models  *modeltest.Server
+	attempt int
+	runs    int
+}
+
+// noModels is an installation without models.
+type noModels struct{}
+
+func (noModels) Defined(string) (p schemas.ProviderDef, m schemas.ModelDef, ok bool) {
+	return p, m, false
+}
+
+func (noModels) Embed(context.Context, string, schemas.Models, string, []string) ([][]float32, schemas.Usage, error) {
+	return nil, schemas.Usage{}, schemas.Errorf(schemas.NotFound, "no models")
+}
+
+func newRig(t *testing.T) *rig {
+	t.Helper()
+	r := &rig{models: modeltest.NewServer(t, modeltest.Options{})}
+	store := blob.New(&memblob.Driver{})
+	records := journal.New(store, "test")
+	open := func(string, schemas.ProviderDef, func(limit.Rates)) (model.Driver, error) {
+		return openaimodel.New(openaimodel.Options{BaseURL: r.models.URL, APIKey: "any"})
+	}
+	r.Activities = &evaluate.Activities{
+		Store: store, Registry: registry.New(store, time.Now), Records: records, Models: noModels{},
+		Chains:  &chain.Activities{Store: store, Journal: records, Fleet: &fleet.Fleet{Open: open}, Web: &web.Client{}},
+		Attempt: func(context.Context) int { return max(r.attempt, 1) },
+	}
+	return r
+}
+
+// pack stores a suite of the models a and b.
+func (r *rig) pack(t *testing.T, text string, change ...func(*schemas.SuitePackage)) schemas.Ref {
+	t.Helper()
+	p := schemas.SuitePackage{
+		Suite: "s", File: "suite.yaml", Files: map[string][]byte{"suite.yaml": []byte(text)},
+		Models: schemas.Models{
+			Providers: map[string]schemas.ProviderDef{"fake": {Driver: schemas.DriverOpenAI}},
+			Models:    map[string]schemas.ModelDef{"a": {Provider: "fake", Model: modeltest.ChatModel, Prices: &schemas.PriceDef{Input: 1, Output: 2}}},
+		},
+	}
+	for _, c := range change {
+		c(&p)
+	}
+	data, err := json.Marshal(p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ref := schemas.Ref{Key: schemas.SuitePackageKey("default", "s", schemas.Hash(data)), SHA256: schemas.Hash(data), Bytes: int64(len(data))}
+	if err := r.Store.Put(t.Context(), ref.Key, data); err != nil {
+		t.Fatal(err)
+	}
+	return ref
+}
+
+// request is a further run of a suite.
+func (r *rig) request(ref schemas.Ref) schemas.EvalRequest {
+	r.runs++
+	start := time.Date(2026, 5, 6, 7, r.runs, 0, 0, time.UTC).UnixMilli()
+	return schemas.EvalRequest{Tenant: "default", Suite: "s", ID: schemas.EvalIDAt(start, fmt.Sprint(r.runs)), StartMS: start, Package: ref}
+}
+
+func (r *rig) plan(t *testing.T, in schemas.EvalRequest) (schemas.EvalPlan, schemas.EvalRun) {
+	t.Helper()
+	plan, err := r.Plan(t.Context(), in)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return plan, schemas.EvalRun{Tenant: in.Tenant, Suite: in.Suite, ID: in.ID, StartMS: in.StartMS, Plan: plan.Hash}
+}
+
+// refused plans a suite that cannot be run.
+func (r *rig) refused(t *testing.T, text, says string) {
+	t.Helper()
+	_, err := r.Plan(t.Context(), r.request(r.pack(t, text)))
+	if schemas.CodeOf(err) != schemas.Invalid || !strings.Contains(schemas.SafeMessage(err), says) {
+		t.Errorf("error %v, want one that says %q", err, says)
+	}
+}
+
+// columns carries out the batches of all columns, each so many times.
+func (r *rig) columns(t *testing.T, plan schemas.EvalPlan, run schemas.EvalRun, times int) (outs []schemas.CellsOutcome) {
+	t.Helper()
+	for n := range plan.Columns {
+		work, err := r.Open(t.Context(), schemas.ColumnRequest{Run: run, Column: n})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for b := range work.Batches {
+			for try := range times {
+				r.attempt = try + 1
+				out, err := r.Cells(t.Context(), schemas.CellsRequest{
+					Run: run, Column: n, Batch: b, Prefix: work.Prefix, Fresh: work.Fresh && b < work.Batches-work.Late, Earlier: work.Earlier, Last: true,
+				})
+				if err != nil {
+					t.Fatal(err)
+				}
+				outs = append(outs, out)
+			}
+			r.attempt = 1
+		}
+	}
+	return outs
+}
+
+// run is a whole run without comparisons, and how many calls it made.
+func (r *rig) run(t *testing.T, ref schemas.Ref) (s schemas.EvalSummary, calls int) {
+	t.Helper()
+	before := r.models.Stats().Chats
+	in := r.request(ref)
+	plan, run := r.plan(t, in)
+	if !plan.Known {
+		r.columns(t, plan, run, 1)
+	}
+	out, err := r.Result(t.Context(), schemas.JudgeRequest{Run: run, Request: in, EndMS: in.StartMS + 1000})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out.Summary, r.models.Stats().Chats - before
+}
+
+const twoCases = `prompts: ['Repeat {{word}}']
+providers: [model:a]
+tests:
+  - {vars: {word: heron}, assert: [{type: contains, value: heron}]}
+  - {vars: {word: egret}, assert: [{type: contains, value: egret}]}
+`
+
+// TestPlanIsTheSame has the same suite over the same models be the same plan, whatever they cost.
+func TestPlanIsTheSame(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	first, _ := r.plan(t, r.request(r.pack(t, twoCases)))
+	second, _ := r.plan(t, r.request(r.pack(t, twoCases)))
+	if diff := cmp.Diff(first, second); diff != "" || first.Known {
+		t.Errorf("%s known %v", diff, first.Known)
+	}
+	dearer, _ := r.plan(t, r.request(r.pack(t, twoCases, func(p *schemas.SuitePackage) {
+		def := p.Models.Models["a"]
+		def.Prices, def.Limits = &schemas.PriceDef{Input: 9}, schemas.RateDef{Concurrency: 3}
+		p.Models.Models["a"] = def
+	})))
+	if dearer.Hash != first.Hash {
+		t.Error("prices and limits change the plan")
+	}
+	other, _ := r.plan(t, r.request(r.pack(t, strings.ReplaceAll(twoCases, "egret", "godwit"))))
+	if other.Hash == first.Hash {
+		t.Error("other cases have the same plan")
+	}
+}
+
+// TestOnlyWhatChangedIsAsked runs a suite, the same again, one with another assertion and one with another case.
+func TestOnlyWhatChangedIsAsked(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	for n, step := range []struct {
+		text           string
+		calls, passed  int
+		failed, reused int
+	}{
+		{twoCases, 2, 2, 0, 0},
+		{twoCases, 0, 2, 0, 2},
+		{strings.Replace(twoCases, "value: egret", "value: stork", 1), 0, 1, 1, 1},
+		{strings.ReplaceAll(twoCases, "heron", "godwit"), 1, 2, 0, 1},
+		{strings.Replace(twoCases, "Repeat", "Please repeat", 1), 2, 2, 0, 0},
+	} {
+		s, calls := r.run(t, r.pack(t, step.text))
+		if calls != step.calls || s.Counts.Passed != step.passed || s.Counts.Failed != step.failed || s.Reused != step.reused {
+			t.Errorf("run %d made %d calls: %+v, %d reused; want %+v", n, calls, s.Counts, s.Reused, step)
+		}
+	}
+}
+
+// TestCellsThatAskTheSame are asked for once: the second is late.
+func TestCellsThatAskTheSame(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	text := twoCases + "  - {vars: {word: heron}, assert: [{type: contains, value: stork}]}\n"
+	plan, _ := r.plan(t, r.request(r.pack(t, text)))
+	if plan.Columns[0].Batches != 2 || plan.Columns[0].Late != 1 || plan.Batch == 0 {
+		t.Errorf("%+v", plan)
+	}
+	if s, calls := r.run(t, r.pack(t, text)); calls != 2 || s.Counts != (schemas.CellCounts{Passed: 2, Failed: 1}) {
+		t.Errorf("%d calls, %+v", calls, s.Counts)
+	}
+}
+
+// TestAnAttemptWhoseEndWasLost is repeated without asking anybody, and counts what the first did.
+func TestAnAttemptWhoseEndWasLost(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	plan, run := r.plan(t, r.request(r.pack(t, twoCases)))
+	outs := r.columns(t, plan, run, 2)
+	if calls := r.models.Stats().Chats; calls != 2 || len(outs) != 2 || outs[1].Done != 2 || outs[1].Passed != 2 {
+		t.Errorf("%d calls, %+v", calls, outs)
+	}
+}
+
+// TestARunThatWasCutOff leaves a mark, and the next finds what was recorded though no pack has it.
+func TestARunThatWasCutOff(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	ref := r.pack(t, twoCases)
+	plan, run := r.plan(t, r.request(ref))
+	r.columns(t, plan, run, 1)
+	packs := schemas.EvalPackPrefix("default", "s", plan.Columns[0].ID) + "packs/"
+	for info, err := range r.Store.All(t.Context(), packs) {
+		if err == nil {
+			err = r.Store.Delete(t.Context(), info.Key)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	next, nextRun := r.plan(t, r.request(ref))
+	work, err := r.Open(t.Context(), schemas.ColumnRequest{Run: nextRun})
+	if err != nil || work.Fresh || !cmp.Equal(work.Earlier, []int64{run.StartMS}) {
+		t.Errorf("%+v, %v", work, err)
+	}
+	outs := r.columns(t, next, nextRun, 1)
+	if calls := r.models.Stats().Chats; calls != 2 || outs[0].Done != 2 || outs[0].Usage.Calls != 0 {
+		t.Errorf("%d calls, %+v", calls, outs)
+	}
+}
+
+// TestWhatCannotBeRun is refused, with what to do.
+func TestWhatCannotBeRun(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.refused(t, strings.Replace(twoCases, "[model:a]", "[model:a, model:a]", 1), "label")
+	r.refused(t, strings.Replace(twoCases, "type: contains", "type: llm-rubric", 1), "--grader")
+	r.refused(t, strings.Replace(twoCases, "model:a", "model:z", 1), "there is no model z")
+}
+
+// TestBudgets takes that of the request before that of the suite.
+func TestBudgets(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	in := r.request(r.pack(t, twoCases+"budget: {tokens: 500}\n"))
+	if plan, _ := r.plan(t, in); plan.Budget != (schemas.EvalBudget{Tokens: 500}) {
+		t.Errorf("%+v", plan.Budget)
+	}
+	in.Budget = schemas.EvalBudget{USD: 2}
+	if plan, _ := r.plan(t, in); plan.Budget != in.Budget {
+		t.Errorf("%+v", plan.Budget)
+	}
+}
+
+// TestASettingWithoutEffect is warned of.
+func TestASettingWithoutEffect(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	plan, _ := r.plan(t, r.request(r.pack(t, strings.Replace(twoCases, "[model:a]", "[{id: model:a, config: {temperature: 0, wobble: 1}}]", 1))))
+	if len(plan.Warnings) != 1 || !strings.Contains(plan.Warnings[0], "wobble") {
+		t.Errorf("%q", plan.Warnings)
+	}
+}
