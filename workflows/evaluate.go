@@ -46,7 +46,8 @@ func Evaluate(ctx workflow.Context, in schemas.EvalRequest) (schemas.EvalSummary
 	if err != nil {
 		return summary, err
 	}
-	return summary, e.tell(ctx, summary)
+	e.tell(ctx, summary)
+	return summary, nil
 }
 
 // evaluation is a run under way.
@@ -155,9 +156,9 @@ func (e *evaluation) compare(ctx workflow.Context, round int) error {
 }
 
 // tell tells whoever wants to know of the verdict. The result stands whatever becomes of that.
-func (e *evaluation) tell(ctx workflow.Context, summary schemas.EvalSummary) error {
+func (e *evaluation) tell(ctx workflow.Context, summary schemas.EvalSummary) {
 	if e.plan.Notify.IsZero() {
-		return nil
+		return
 	}
 	ctx, _ = workflow.NewDisconnectedContext(ctx)
 	_, err := step.Do(ctx, step.Alert, schemas.AlertEval, schemas.EvalAlert{Run: e.run, Notify: e.plan.Notify, Summary: summary}, "tell of the verdict")
@@ -165,5 +166,4 @@ func (e *evaluation) tell(ctx workflow.Context, summary schemas.EvalSummary) err
 		workflow.GetLogger(ctx).Warn("nobody could be told of the verdict", "cause", failureOf(err).Message)
 		workflow.SetCurrentDetails(ctx, "the result is there; nobody could be told of it: "+failureOf(err).Message)
 	}
-	return nil
 }

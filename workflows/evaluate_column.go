@@ -48,7 +48,7 @@ func (e *evaluation) columns(ctx workflow.Context, columns []schemas.EvalColumn,
 // unlessCancelled is err, but for a run that was cancelled: what it has is judged.
 func (e *evaluation) unlessCancelled(ctx workflow.Context, err error) error {
 	if temporal.IsCanceledError(err) || ctx.Err() != nil {
-		return nil
+		return nil //nolint:nilerr // a cancel is no failure
 	}
 	return err
 }

@@ -24,12 +24,14 @@ func TestMessagesOf(t *testing.T) {
 		"a list of facts": {`[{"fact": 1}]`, "", []message{{Role: "user", Text: `[{"fact": 1}]`}}, ""},
 		"chat": {
 			` [{"role": "developer", "content": "Be brief"}, {"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Yes?"}]`, "",
-			[]message{{Role: "system", Text: "Be brief"}, {Role: "user", Text: "Hi"}, {Role: "assistant", Text: "Yes?"}}, "",
+			[]message{{Role: "system", Text: "Be brief"}, {Role: "user", Text: "Hi"}, {Role: "assistant", Text: "Yes?"}},
+			"",
 		},
 		"pictures": {
 			`[{"role": "user", "content": [{"type": "text", "text": "What is "}, {"type": "input_text", "text": "this?"},
 			{"type": "image_url", "image_url": {"url": "https://example.com/a.png"}}, {"type": "input_image", "image_url": "data:image/png;base64,AA=="}]}]`, "",
-			[]message{{Role: "user", Text: "What is this?", Media: []string{"https://example.com/a.png", "data:image/png;base64,AA=="}}}, "",
+			[]message{{Role: "user", Text: "What is this?", Media: []string{"https://example.com/a.png", "data:image/png;base64,AA=="}}},
+			"",
 		},
 		"no role":      {`[{"role": "user", "content": "a"}, {"content": "b"}]`, "", nil, "message 2 of the prompt has no role"},
 		"bad content":  {`[{"role": "user", "content": 5}]`, "", nil, "message 1 of the prompt: its content must be text or a list of parts"},
