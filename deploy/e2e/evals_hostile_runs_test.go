@@ -17,6 +17,7 @@ import (
 
 // testProviders has providers that refuse for good, which ends quickly, and for a while, which is waited out.
 func (n nasty) testProviders(t *testing.T) {
+	t.Helper()
 	for _, test := range []struct {
 		model  string
 		status int
@@ -36,6 +37,7 @@ func (n nasty) testProviders(t *testing.T) {
 
 // testBaselines compares with what cannot be compared with.
 func (n nasty) testBaselines(t *testing.T) {
+	t.Helper()
 	first := n.eval(t, 0, "base-a", askingOf("fine", words(2)))
 	file := n.suite(t, "base-b", askingOf("fine", words(2)))
 	n.fails(t, 1, []string{"base-b has no run " + first.ID}, "eval", "run", file, "--baseline", first.ID, "--json")
@@ -51,6 +53,7 @@ func (n nasty) testBaselines(t *testing.T) {
 
 // testPackages sends packages that the command line would not.
 func (n nasty) testPackages(t *testing.T) {
+	t.Helper()
 	for name, test := range map[string]struct{ path, body string }{
 		"another suite": {"mine", `{"suite":"yours","file":"a","files":{"a":""}}`},
 		"upwards":       {"mine", `{"suite":"mine","file":"a","files":{"a":"","../b":""}}`},
@@ -79,14 +82,20 @@ func (n nasty) testPackages(t *testing.T) {
 
 // testStrangers requires that a tenant neither sees nor starts what is another's, and that a service key reads only.
 func (n nasty) testStrangers(t *testing.T) {
+	t.Helper()
 	own := n.eval(t, 0, "secret", askingOf("fine", words(2)))
 	path := "/api/v1/evals/secret"
 	start := fmt.Sprintf(`{"package":%q}`, own.Package)
 	stranger := n.tenant(t, "stranger")
 	for _, route := range [][3]string{
-		{http.MethodGet, path + "/runs/" + own.ID}, {http.MethodGet, path + "/runs/latest"}, {http.MethodGet, path + "/runs/" + own.ID + "/files/result.json"},
-		{http.MethodGet, path + "/packages/" + own.Package}, {http.MethodGet, path + "/compare?run=" + own.ID + "&with=" + own.ID},
-		{http.MethodPost, path + "/runs/" + own.ID + "/decide", `{"stop":true}`}, {http.MethodDelete, path + "/runs/" + own.ID}, {http.MethodPost, path + "/runs", start},
+		{http.MethodGet, path + "/runs/" + own.ID},
+		{http.MethodGet, path + "/runs/latest"},
+		{http.MethodGet, path + "/runs/" + own.ID + "/files/result.json"},
+		{http.MethodGet, path + "/packages/" + own.Package},
+		{http.MethodGet, path + "/compare?run=" + own.ID + "&with=" + own.ID},
+		{http.MethodPost, path + "/runs/" + own.ID + "/decide", `{"stop":true}`},
+		{http.MethodDelete, path + "/runs/" + own.ID},
+		{http.MethodPost, path + "/runs", start},
 	} {
 		if status, body := stranger.http(t, route[0], route[1], route[2]); status != http.StatusNotFound || strings.Contains(body, "w0") {
 			t.Errorf("a stranger's %s %s: status %d: %s", route[0], route[1], status, body)
@@ -110,6 +119,7 @@ func (n nasty) testStrangers(t *testing.T) {
 
 // testOutput requires that nothing of what a model says works in the report or on a terminal.
 func (n nasty) testOutput(t *testing.T) {
+	t.Helper()
 	s := n.eval(t, 3, "output", askingOf("hostile", words(1)+"policy: {thresholds: [{pass_rate: 1}]}\n"))
 	file := filepath.Join(n.dir, "hostile.html")
 	n.run(t, "eval", "show", "output", s.ID, "--html", file)
@@ -136,6 +146,7 @@ func (n nasty) testOutput(t *testing.T) {
 
 // testTwins starts the same run twice at once, and one under the same idempotency key: each call is made once.
 func (n nasty) testTwins(t *testing.T) {
+	t.Helper()
 	text := askingOf("slow-pair", words(12))
 	n.suite(t, "twins", text)
 	pair := n.together(t, [2]string{"twins", "twins"}, [2]string{text, text})
@@ -181,6 +192,7 @@ func (n nasty) together(t *testing.T, names, texts [2]string) (got [2]schemas.Ev
 
 // testMixed runs two versions of a suite over the same model at once, most of whose calls are the same.
 func (n nasty) testMixed(t *testing.T) {
+	t.Helper()
 	more := askingOf("slow-mixed", words(16))
 	pair := n.together(t, [2]string{"mixed", "mixed"}, [2]string{askingOf("slow-mixed", words(12)), more})
 	if calls, again := n.models.answered("slow-mixed"); calls != 16 || again != 0 || pair[0].Counts.Passed != 12 || pair[1].Counts.Passed != 16 {
@@ -201,6 +213,7 @@ const stoppedCells = 320
 
 // testCancelled cancels a run: what was paid for is kept, and a rerun asks only for the rest.
 func (n nasty) testCancelled(t *testing.T) {
+	t.Helper()
 	started := n.detached(t, "cancelled", "slow-cancel", stoppedCells)
 	n.run(t, "eval", "cancel", "cancelled", started.ID, "--json")
 	out := n.try(t, "eval", "watch", "cancelled", started.ID, "--json")
@@ -219,6 +232,7 @@ func (n nasty) testCancelled(t *testing.T) {
 
 // testTerminated ends a run without its knowing: a rerun finds what was recorded, and pays only for what was in flight.
 func (n nasty) testTerminated(t *testing.T) {
+	t.Helper()
 	started := n.detached(t, "terminated", "slow-ended", 60)
 	if err := n.temporal(t).TerminateWorkflow(t.Context(), started.WorkflowID, "", "by an enemy"); err != nil {
 		t.Fatal(err)
@@ -237,6 +251,7 @@ func (n nasty) testTerminated(t *testing.T) {
 
 // testBudget gives runs a few tokens: they pause, and go on or stop as somebody decides.
 func (n nasty) testBudget(t *testing.T) {
+	t.Helper()
 	for name, test := range map[string]struct {
 		status int
 		decide string
@@ -266,6 +281,7 @@ func (n nasty) testBudget(t *testing.T) {
 
 // testMap runs a suite over a chain that is no line, whose runs are workflows of their own.
 func (n nasty) testMap(t *testing.T) {
+	t.Helper()
 	s := n.eval(t, 0, "mapped", "providers: ['chain:each']\nprompts: ['{{words}}']\ntests:\n  - {vars: {words: a b c}, assert: [{type: contains, value: b}]}\n  - {vars: {words: d e}, assert: [{type: contains, value: e}]}\n")
 	if s.Counts.Passed != 2 {
 		t.Errorf("%+v", s)

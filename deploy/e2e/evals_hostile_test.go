@@ -169,7 +169,7 @@ func words(count int) string {
 	return b.String()
 }
 
-func askingOf(model string, tests string) string {
+func askingOf(model, tests string) string {
 	return fmt.Sprintf("prompts: ['Repeat {{word}}']\nproviders: ['model:%s']\n%s", model, tests)
 }
 
@@ -202,6 +202,7 @@ func TestEvalHostile(t *testing.T) {
 
 // testSuites requires that suites that cannot be are refused before anything runs, with file, line and what to do.
 func (n nasty) testSuites(t *testing.T) {
+	t.Helper()
 	list := func(name string) string {
 		return name + ": [" + strings.TrimSuffix(strings.Repeat("x, ", 100), ", ") + "]"
 	}
@@ -275,6 +276,7 @@ func (n nasty) begin(t *testing.T, suite, pack, baseline string) rest.StartedEva
 
 // testScripts has scripts misbehave: their cells fail with the reason, and no other is harmed.
 func (n nasty) testScripts(t *testing.T) {
+	t.Helper()
 	s := n.eval(t, 3, "scripts", askingOf("fine", `tests:
   - {metadata: {id: loop}, vars: {word: a}, assert: [{type: javascript, value: '(() => { while (true) {} })()'}]}
   - {metadata: {id: memory}, vars: {word: b}, assert: [{type: javascript, value: '(() => { const a = []; while (true) a.push(new Array(100000).fill(1)) })()'}]}
@@ -296,6 +298,7 @@ func (n nasty) testScripts(t *testing.T) {
 
 // testGraders has graders that talk, that are not there, and that nobody named.
 func (n nasty) testGraders(t *testing.T) {
+	t.Helper()
 	rubric := "tests: [{vars: {word: a}, assert: [{type: llm-rubric, value: is good%s}]}]\n"
 	s := n.eval(t, 3, "prose", askingOf("fine", fmt.Sprintf(rubric, ", provider: 'model:prose'")))
 	n.said(t, s, "I think that it is rather")
