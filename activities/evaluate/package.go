@@ -8,7 +8,9 @@ import (
 	"io/fs"
 	"maps"
 	"slices"
+	"strings"
 	"sync"
+	"unicode"
 
 	"github.com/tenuto-dev/tenuto/activities/provider/blob"
 	"github.com/tenuto-dev/tenuto/activities/suite"
@@ -105,7 +107,7 @@ func folderOf(files map[string][]byte) (fs.FS, error) {
 	var packed bytes.Buffer
 	w := zip.NewWriter(&packed)
 	for _, name := range slices.Sorted(maps.Keys(files)) {
-		if !fs.ValidPath(name) {
+		if !fs.ValidPath(name) || strings.ContainsFunc(name, unicode.IsControl) {
 			return nil, schemas.Errorf(schemas.Invalid, "the package has a file whose name cannot be used: %.80q", name)
 		}
 		file, err := w.CreateHeader(&zip.FileHeader{Name: name, Method: zip.Store})

@@ -3,6 +3,7 @@ package suite
 import (
 	"cmp"
 	"encoding/json"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -158,12 +159,26 @@ func (l *loader) checked(v *tree.Value, a schemas.Assertion, depth int) bool {
 		l.at(at, "`%s` needs a rank to cut at: write for instance %s@10", a.Type, base)
 	case a.Type != "assert-set" && !made(base), a.Type == "not-assert-set":
 		l.at(at, "there is no assertion `%s`: use one of %s", clip(a.Type), strings.Join(assertionTypes, ", "))
+	case base == "regex" && patternFault(a.Value) != "":
+		l.at(v, "the pattern cannot be used (%s): patterns have no look-around and no back references, so that they always end in time; use not-regex, or a javascript assertion", clip(patternFault(a.Value)))
 	case a.Weight != nil && *a.Weight < 0:
 		l.at(v, "the weight of an assertion is 0 or more")
 	default:
 		return true
 	}
 	return false
+}
+
+// patternFault says why the value of a regex is no pattern, empty for one that depends on variables.
+func patternFault(value any) string {
+	pattern, ok := value.(string)
+	if !ok || !nunjucks.Plain(pattern) {
+		return ""
+	}
+	if _, err := regexp.Compile(pattern); err != nil {
+		return strings.TrimPrefix(err.Error(), "error parsing regexp: ")
+	}
+	return ""
 }
 
 // expected reads the value of an assertion: data, or a file of it.

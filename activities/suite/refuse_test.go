@@ -338,6 +338,8 @@ func TestAssertionsOfLists(t *testing.T) {
 		"{type: mrr, value: [d1]}":                                           "",
 		"{type: map@5, value: [d1]}":                                         "",
 		"{type: ndcg, value: [d1]}":                                          "`ndcg` needs a rank to cut at: write for instance ndcg@10",
+		"{type: regex, value: '(?=a)b'}":                                     "no look-around",
+		"{type: not-regex, value: '(a'}":                                     "the pattern cannot be used",
 		"{type: recall@0, value: [d1]}":                                      "there is no assertion `recall@0`",
 		"{type: recall@99999, value: [d1]}":                                  "there is no assertion `recall@99999`",
 		"{type: contains@3, value: a}":                                       "there is no assertion `contains@3`",

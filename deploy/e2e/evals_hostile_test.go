@@ -169,7 +169,7 @@ func words(count int) string {
 	return b.String()
 }
 
-func wordSuite(model string, tests string) string {
+func askingOf(model, tests string) string {
 	return fmt.Sprintf("prompts: ['Repeat {{word}}']\nproviders: ['model:%s']\n%s", model, tests)
 }
 
@@ -197,11 +197,12 @@ func TestEvalHostile(t *testing.T) {
 	if h.worker.ended() {
 		t.Fatalf("the worker ended:\n%s", h.worker.tail())
 	}
-	n.eval(t, 0, "after-all", wordSuite("fine", words(3)))
+	n.eval(t, 0, "after-all", askingOf("fine", words(3)))
 }
 
 // testSuites requires that suites that cannot be are refused before anything runs, with file, line and what to do.
 func (n nasty) testSuites(t *testing.T) {
+	t.Helper()
 	list := func(name string) string {
 		return name + ": [" + strings.TrimSuffix(strings.Repeat("x, ", 100), ", ") + "]"
 	}
@@ -217,16 +218,16 @@ func (n nasty) testSuites(t *testing.T) {
 		words []string
 	}{
 		"million":    {million, []string{"1000000", "allow"}},
-		"quote":      {wordSuite("fine", "tests: file://quote.csv\n"), []string{"quote.csv:3"}},
+		"quote":      {askingOf("fine", "tests: file://quote.csv\n"), []string{"quote.csv:3"}},
 		"bomb":       {bomb + "prompts: ['{{a12}}']\nproviders: [echo]\ntests: [{vars: {v: *a12}}]\n", []string{"bomb.yaml"}},
-		"huge":       {wordSuite("fine", "tests: [{vars: {word: file://huge.txt}}]\n"), []string{"huge.txt", "MB"}},
-		"look-ahead": {wordSuite("fine", "tests: [{vars: {word: a}, assert: [{type: regex, value: '(?=a)a'}]}]\n"), []string{"look-ahead.yaml:3"}},
-		"way-out":    {wordSuite("fine", "tests: file://../../../etc/passwd\n"), []string{"out of the suite's folder"}},
-		"nul":        {"prompts: [\"a\\0b\"]\nproviders: [echo]\ntests: file://\"a\\0b\"\n", []string{"nul.yaml"}},
+		"huge":       {askingOf("fine", "tests: [{vars: {word: file://huge.txt}}]\n"), []string{"huge.txt", "MB"}},
+		"look-ahead": {askingOf("fine", "tests: [{vars: {word: a}, assert: [{type: regex, value: '(?=a)a'}]}]\n"), []string{"look-ahead.yaml:3"}},
+		"way-out":    {askingOf("fine", "tests: file://../../../etc/passwd.csv\n"), []string{"out of the suite's folder"}},
+		"nul":        {"prompts: [\"a\\0b\"]\nproviders: [echo]\ntests: \"file://a\\0b.csv\"\n", []string{"nul.yaml"}},
 	} {
 		out := n.try(t, "eval", "run", n.suite(t, name, test.text), "--json")
 		checked := decode[struct{ OK bool }](t, out.stdout)
-		if out.status != 3 || checked.OK {
+		if out.status != 1 || checked.OK {
 			t.Errorf("%s: status %d\n%s%s", name, out.status, out.stdout, out.stderr)
 		}
 		plain := n.try(t, "eval", "run", filepath.Join(n.project, "suites", name+".yaml"))
@@ -236,7 +237,7 @@ func (n nasty) testSuites(t *testing.T) {
 			}
 		}
 	}
-	if out := n.try(t, "eval", "run", filepath.Join(n.project, "suites", "million.yaml"), "--allow-cells", "999999"); out.status != 3 {
+	if out := n.try(t, "eval", "run", filepath.Join(n.project, "suites", "million.yaml"), "--allow-cells", "999999"); out.status != 1 {
 		t.Errorf("a million cells where one fewer are allowed: status %d", out.status)
 	}
 	pack := schemas.SuitePackage{Suite: "million", File: "s.yaml", Files: map[string][]byte{"s.yaml": []byte(million)}}
@@ -275,9 +276,10 @@ func (n nasty) begin(t *testing.T, suite, pack, baseline string) rest.StartedEva
 
 // testScripts has scripts misbehave: their cells fail with the reason, and no other is harmed.
 func (n nasty) testScripts(t *testing.T) {
-	s := n.eval(t, 3, "scripts", wordSuite("fine", `tests:
-  - {metadata: {id: loop}, vars: {word: a}, assert: [{type: javascript, value: 'while (true) {}'}]}
-  - {metadata: {id: memory}, vars: {word: b}, assert: [{type: javascript, value: 'let a = []; while (true) a.push(new Array(100000).fill(1))'}]}
+	t.Helper()
+	s := n.eval(t, 3, "scripts", askingOf("fine", `tests:
+  - {metadata: {id: loop}, vars: {word: a}, assert: [{type: javascript, value: '(() => { while (true) {} })()'}]}
+  - {metadata: {id: memory}, vars: {word: b}, assert: [{type: javascript, value: '(() => { const a = []; while (true) a.push(new Array(100000).fill(1)) })()'}]}
   - {metadata: {id: throw}, vars: {word: c}, assert: [{type: javascript, value: '(() => { throw new Error("no thanks") })()'}]}
   - {metadata: {id: regex}, vars: {word: `+strings.Repeat("a", 40)+`}, assert: [{type: regex, value: '(a+)+$'}]}
   - {metadata: {id: host}, vars: {word: d}, assert: [{type: javascript, value: 'typeof require === "undefined" && typeof process === "undefined"'}]}
@@ -286,7 +288,7 @@ func (n nasty) testScripts(t *testing.T) {
 	if s.ID == "" {
 		return
 	}
-	reasons := map[string]string{"loop": "did not end", "memory": "script", "throw": "no thanks"}
+	reasons := map[string]string{"loop": "did not end", "memory": "script", "throw": "no thanks", "large": "context"}
 	for _, c := range n.result(t, s).Cells {
 		if reason := reasons[c.Case.ID]; c.Pass != (reason == "") || !strings.Contains(c.Reason, reason) {
 			t.Errorf("%s: pass %v, %q", c.Case.ID, c.Pass, c.Reason)
@@ -296,16 +298,17 @@ func (n nasty) testScripts(t *testing.T) {
 
 // testGraders has graders that talk, that are not there, and that nobody named.
 func (n nasty) testGraders(t *testing.T) {
+	t.Helper()
 	rubric := "tests: [{vars: {word: a}, assert: [{type: llm-rubric, value: is good%s}]}]\n"
-	s := n.eval(t, 3, "prose", wordSuite("fine", fmt.Sprintf(rubric, ", provider: 'model:prose'")))
+	s := n.eval(t, 3, "prose", askingOf("fine", fmt.Sprintf(rubric, ", provider: 'model:prose'")))
 	n.said(t, s, "I think that it is rather")
 	if calls, _ := n.models.answered("prose"); s.Counts.Errored != 1 || calls != 2 || s.Ruling == schemas.RulingPassed {
 		t.Errorf("a grader that talks was asked %d times: %+v", calls, s)
 	}
-	s = n.eval(t, 3, "absent-grader", wordSuite("fine", fmt.Sprintf(rubric, ", provider: 'model:absent'")))
+	s = n.eval(t, 3, "absent-grader", askingOf("fine", fmt.Sprintf(rubric, ", provider: 'model:absent'")))
 	n.said(t, s, "absent")
 	if s.Counts.Errored != 1 {
 		t.Errorf("a grader that is not there: %+v", s)
 	}
-	n.eval(t, 1, "no-such-grader", wordSuite("fine", fmt.Sprintf(rubric, ", provider: 'model:no-such'")))
+	n.eval(t, 1, "no-such-grader", askingOf("fine", fmt.Sprintf(rubric, ", provider: 'model:no-such'")))
 }

@@ -13,7 +13,9 @@ import (
 	"net/http"
 	"regexp"
 	"slices"
+	"strings"
 	"time"
+	"unicode"
 
 	"github.com/google/uuid"
 	sdk "go.temporal.io/sdk/client"
@@ -88,7 +90,7 @@ func checkSuitePackage(suite string, data []byte) error {
 		return schemas.Errorf(schemas.Invalid, "the package lacks the suite's own file %.80q", pack.File)
 	}
 	for name := range pack.Files {
-		if !fs.ValidPath(name) {
+		if !fs.ValidPath(name) || strings.ContainsFunc(name, unicode.IsControl) {
 			return schemas.Errorf(schemas.Invalid, "the package has a file %.80q: files are named by their path below the suite's folder", name)
 		}
 	}

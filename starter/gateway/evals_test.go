@@ -78,6 +78,7 @@ func TestEvalPackages(t *testing.T) {
 		"a bad name":    {"/api/v1/evals/Docs", string(data), "lower-case"},
 		"no file":       {docsQA, `{"suite":"docs-qa","file":"a.yaml","files":{}}`, "lacks the suite's own file"},
 		"a way out":     {docsQA, `{"suite":"docs-qa","file":"a.yaml","files":{"a.yaml":"","../b":""}}`, "below the suite's folder"},
+		"a zero byte":   {docsQA, `{"suite":"docs-qa","file":"a.yaml","files":{"a.yaml":"","b\u0000":""}}`, "below the suite's folder"},
 		"unknown keys":  {docsQA, `{"suite":"docs-qa","file":"a.yaml","files":{"a.yaml":""},"run":"sh"}`, "no package"},
 	} {
 		t.Run(name, func(t *testing.T) {
