@@ -1,5 +1,5 @@
 // Command demo shows on a running stack what the platform is for: answers with citations over documents that are ingested once, runs that
-// leave records, and releases that services call and a team can take back. Its steps are commands that a user could type, and a program
+// leave records, releases that services call and a team can take back, and a gate that lets nothing worse past. Its steps are commands that a user could type, and a program
 // that uses OpenAI's own client.
 package main
 
@@ -8,6 +8,7 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -75,6 +76,7 @@ The stack stops now and leaves nothing behind. To go on:
   make up                                          a stack that keeps running: gateway and console, Temporal with its UI, Weaviate, S3
   .cache/bin/tenuto ingest DIR --collection docs   your own documents
   .cache/bin/tenuto ask QUESTION --collection docs
+  .cache/bin/tenuto eval run SUITE                 your own suites, promptfoo's too
   .cache/bin/tenuto init PROJECT                   your own chains; PROJECT/README.md says how to go on
   OPENAI_API_KEY=... make up                       a real model: tenuto ask ... --model openai/MODEL
 `
@@ -112,6 +114,38 @@ type act func(context.Context, *stage) error
 // run is a tenuto command.
 func run(args ...string) act {
 	return func(ctx context.Context, s *stage) error { return s.run(ctx, s.out, args) }
+}
+
+// refused is a tenuto command that must be refused, by the exit status of what a gate has found.
+func refused(args ...string) act {
+	return func(ctx context.Context, s *stage) error {
+		err := s.run(ctx, s.out, args)
+		exit, ended := errors.AsType[*exec.ExitError](err)
+		switch {
+		case err == nil:
+			return fmt.Errorf("tenuto %s: it should have been refused", strings.Join(args, " "))
+		case !ended || exit.ExitCode() != gateStatus:
+			return err
+		}
+		fmt.Fprintf(s.out, "(exit status %d)\n", gateStatus)
+		return nil
+	}
+}
+
+// gateStatus is the exit status of a command that a gate refuses.
+const gateStatus = 3
+
+// write makes a file, and shows it.
+func write(file, text string) act {
+	return func(_ context.Context, s *stage) error {
+		fmt.Fprintf(s.out, "\n$ cat > %s\n%s", file, text)
+		root, err := os.OpenRoot(s.dir)
+		if err != nil {
+			return err
+		}
+		defer root.Close()
+		return root.WriteFile(file, []byte(text), 0o600)
+	}
 }
 
 // run shows a command and runs it. Its results go to out, what it says beside them to where errors go.

@@ -17,7 +17,7 @@ const (
 
 // scenes are the demo, over the folder docs. The new project's chain searches the collection docs.
 func scenes(docs string) []scene {
-	return slices.Concat(answers(docs), served(), moved())
+	return slices.Concat(answers(docs), served(), moved(), proven())
 }
 
 // answers show what can be asked of documents, and how a project asks it.
@@ -123,6 +123,69 @@ func moved() []scene {
 				"A run stays with the release that it began on, whatever becomes of the label. So do its record, cost and feedback.",
 			},
 			acts: []act{run("runs", "list", "--label", "docs-qa@production")},
+		},
+	}
+}
+
+// suite is what production must answer from now on.
+const (
+	suiteFile = "answers/suites/go.yaml"
+	suite     = `description: What users ask most.
+providers: [chain:docs-qa]
+policy: {required: [defer, closed, recover]} # and nothing may get worse: {no_regression: {}}
+tests:
+  - metadata: {id: defer}
+    vars: {question: "When are deferred functions executed?"}
+    assert: [{type: icontains, value: "surrounding function returns"}]
+  - metadata: {id: closed}
+    vars: {question: "What happens when you send to a closed channel?"}
+    assert: [{type: icontains, value: "run-time panic"}]
+  - metadata: {id: recover}
+    vars: {question: "What does the function recover return?"}
+    assert: [{type: icontains, value: "nil"}]
+`
+)
+
+// proven show how a label moves only to what passed its suite.
+func proven() []scene {
+	return []scene{
+		{
+			title: "Say what production must answer, and let nothing past that does not",
+			why: []string{
+				"A suite is in promptfoo's format. From now on the label moves to releases that pass it, and to no others.",
+			},
+			acts: []act{
+				write(suiteFile, suite),
+				run("label", "require", "docs-qa@production", "--suite", suiteFile, "--why", "no surprises"),
+			},
+		},
+		{
+			title: "Evaluate a better prompt, and promote it",
+			why: []string{
+				"Each cell is a recorded run of the release, compared with what production answers. The gate asks nothing anew: it finds these cells.",
+			},
+			acts: []act{
+				edit(prompt, "two sentences, and room for them",
+					change{"maxOutputTokens: 40", "maxOutputTokens: 200"}, change{"Answer in one sentence.", "Answer in two sentences."}),
+				run("release", "answers", "--chain", "docs-qa", "--label", "staging", "--message", "two sentences"),
+				run("eval", "run", suiteFile, "--release", "docs-qa@staging", "--baseline", "production"),
+				run("label", "set", "docs-qa@production", "docs-qa@staging", "--why", "it passed"),
+			},
+		},
+		{
+			title: "Try to promote a worse one",
+			why: []string{
+				"It is meant well: answers shall begin with some background. The gate runs the suite, says what is lost, and production stays as it is.",
+			},
+			acts: []act{
+				edit(prompt, "some background first",
+					change{"\n{{question}}", "\nQuestion: Which types, packages and modules does a Go program have, and how are they declared and imported? Then: {{question}}"}),
+				run("release", "answers", "--chain", "docs-qa", "--label", "staging", "--message", "more background"),
+				refused("label", "set", "docs-qa@production", "docs-qa@staging", "--why", "readers like background"),
+				chat("docs-qa@production"),
+				run("eval", "list", "go"),
+				run("label", "history", "docs-qa@production"),
+			},
 		},
 	}
 }
