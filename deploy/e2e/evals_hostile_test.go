@@ -174,7 +174,7 @@ func askingOf(model, tests string) string {
 }
 
 // TestEvalHostile treats evaluations badly, in one house.
-func TestEvalHostile(t *testing.T) {
+func TestEvalHostile(t *testing.T) { //nolint:tparallel // the attacks are over before it is asked what is left of the house
 	t.Parallel()
 	m := &mischief{seen: map[string]int{}, calls: map[string]int{}}
 	endpoint := httptest.NewServer(m)
