@@ -159,6 +159,7 @@ var (
 	Callback    = Workflow[CallbackRequest, Delivery]{"Callback"}
 	Evaluate    = Workflow[EvalRequest, EvalSummary]{"Evaluate"}
 	EvalTurn    = Workflow[TurnRequest, EvalState]{"EvalTurn"}
+	TellEval    = Workflow[EvalAlert, EvalAlerted]{"TellEval"}
 	Bulk        = Workflow[BulkRequest, BulkReport]{"Bulk"}
 )
 

@@ -352,6 +352,11 @@ func CheckSuite(name string) error {
 // EvalID is the workflow of one run of a suite.
 func EvalID(tenant, suite, id string) string { return "eval/" + tenant + "/" + suite + "/" + id }
 
+// EvalAlertID is the workflow that tells of the verdict of a run.
+func EvalAlertID(tenant, suite, id string) string {
+	return "eval-alert/" + tenant + "/" + suite + "/" + id
+}
+
 // EvalTurnID is the workflow that stands for the turn of a run to ask a column.
 func EvalTurnID(tenant, suite, column string) string {
 	return "eval-turn/" + tenant + "/" + suite + "/" + column

@@ -50,6 +50,9 @@ func Evaluate(ctx workflow.Context, in schemas.EvalRequest) (schemas.EvalSummary
 	return summary, nil
 }
 
+// scheduledStart is when a schedule of Temporal's meant a workflow to start.
+var scheduledStart = temporal.NewSearchAttributeKeyTime("TemporalScheduledStartTime")
+
 // evaluation is a run under way.
 type evaluation struct {
 	request  schemas.EvalRequest
@@ -75,6 +78,9 @@ func (e *evaluation) named(ctx workflow.Context) {
 	}
 	if e.request.ID == "" {
 		e.request.ID = schemas.EvalIDAt(e.request.StartMS, info.WorkflowExecution.ID)
+	}
+	if planned, ok := workflow.GetTypedSearchAttributes(ctx).GetTime(scheduledStart); ok && e.request.Trigger == schemas.EvalSchedule {
+		e.request.PlannedMS = planned.UnixMilli()
 	}
 	e.run = schemas.EvalRun{Tenant: e.request.Tenant, Suite: e.request.Suite, ID: e.request.ID, StartMS: e.request.StartMS}
 }
@@ -155,15 +161,22 @@ func (e *evaluation) compare(ctx workflow.Context, round int) error {
 	return nil
 }
 
-// tell tells whoever wants to know of the verdict. The result stands whatever becomes of that.
+// tell has whoever wants to know told of the verdict, by a workflow of its own: the result stands whatever becomes of that, and nobody waits for it.
 func (e *evaluation) tell(ctx workflow.Context, summary schemas.EvalSummary) {
 	if e.plan.Notify.IsZero() {
 		return
 	}
 	ctx, _ = workflow.NewDisconnectedContext(ctx)
-	_, err := step.Do(ctx, step.Alert, schemas.AlertEval, schemas.EvalAlert{Run: e.run, Notify: e.plan.Notify, Summary: summary}, "tell of the verdict")
+	err := step.Launch(ctx, schemas.TellEval, schemas.EvalAlert{Run: e.run, Notify: e.plan.Notify, Summary: summary}, step.Launching{
+		ID: schemas.EvalAlertID(e.run.Tenant, e.run.Suite, e.run.ID), Queue: schemas.QueueEval, Summary: "tells of run " + e.run.ID + " of suite " + e.run.Suite,
+		Fairness: e.run.Tenant, Keywords: map[string]string{schemas.AttrTenant: e.run.Tenant, schemas.AttrSuite: e.run.Suite},
+	})
 	if err != nil {
-		workflow.GetLogger(ctx).Warn("nobody could be told of the verdict", "cause", failureOf(err).Message)
-		workflow.SetCurrentDetails(ctx, "the result is there; nobody could be told of it: "+failureOf(err).Message)
+		workflow.GetLogger(ctx).Warn("nobody can be told of the verdict", "cause", failureOf(err).Message)
 	}
+}
+
+// TellEval tells of the verdict of an evaluation: a code host, where an issue is kept, and a receiver.
+func TellEval(ctx workflow.Context, in schemas.EvalAlert) (schemas.EvalAlerted, error) {
+	return step.Do(ctx, step.Alert, schemas.AlertEval, in, "tell of the verdict")
 }

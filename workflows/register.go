@@ -30,6 +30,7 @@ func Register(r Registry) {
 	bind(r, schemas.Callback, Callback)
 	bind(r, schemas.Evaluate, Evaluate)
 	bind(r, schemas.EvalTurn, EvalTurn)
+	bind(r, schemas.TellEval, TellEval)
 	bind(r, schemas.Bulk, Bulk)
 }
 

@@ -3,6 +3,7 @@ package evaluate
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strings"
 	"sync"
@@ -11,6 +12,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/tenuto-dev/tenuto/activities/provider/blob"
+	"github.com/tenuto-dev/tenuto/activities/provider/model/limit"
 	"github.com/tenuto-dev/tenuto/activities/suite"
 	"github.com/tenuto-dev/tenuto/schemas"
 )
@@ -57,6 +59,7 @@ type batchWork struct {
 	plan   stored
 	column string
 	fresh  bool
+	quit   context.Context //nolint:containedctx // whether the run was cancelled, which decides what a failure means
 
 	mu      sync.Mutex
 	scored  []schemas.CellRecord
@@ -111,6 +114,7 @@ func (w *batchWork) carryOut(ctx context.Context, cells []planned, done map[stri
 	}
 	working, stop := lasting(ctx)
 	defer stop()
+	w.quit = ctx
 	for _, call := range order {
 		if ctx.Err() != nil {
 			break
@@ -123,9 +127,9 @@ func (w *batchWork) carryOut(ctx context.Context, cells []planned, done map[stri
 	_ = group.Wait() // what went wrong is in the cells
 }
 
-// lasting is a context that ends a while after ctx, so that what is in flight can end.
+// lasting is a context that ends a while after ctx, so that what is in flight can end. What only waits for its turn leaves at once.
 func lasting(ctx context.Context) (context.Context, func()) {
-	long, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	long, cancel := context.WithCancel(limit.WithQuit(context.WithoutCancel(ctx), ctx))
 	unhook := context.AfterFunc(ctx, func() { time.AfterFunc(grace/2, cancel) })
 	return long, func() { unhook(); cancel() }
 }
@@ -206,7 +210,7 @@ func (w *batchWork) settle(record schemas.CellRecord, err error) {
 	if err != nil {
 		record.State, record.Pass, record.Score = schemas.CellErrored, false, 0
 		record.Code, record.Reason = schemas.CodeOf(err), schemas.SafeMessage(err)
-		if record.Code.Retryable() && !w.in.Last {
+		if record.Code.Retryable() && (!w.in.Last || w.quit != nil && w.quit.Err() != nil) || errors.Is(err, context.Canceled) {
 			w.again(record, err)
 			return
 		}

@@ -89,6 +89,9 @@ func open(p schemas.SuitePackage) (*loaded, error) {
 			return nil, schemas.Wrap(schemas.Invalid, err, "the policy of the suite cannot be read")
 		}
 	}
+	if len(l.policy.Required) == 0 && len(l.policy.Thresholds) == 0 && l.policy.NoRegression == nil {
+		l.policy.Thresholds = []schemas.TagThreshold{{PassRate: 1}}
+	}
 	return l, nil
 }
 

@@ -27,6 +27,8 @@
 //	  thresholds: [{tag: smoke, pass_rate: 0.95}]         # or score; without tag over all cases
 //	  no_regression: {measure: score, alpha: 0.05, power: 0.8, minimum_effect: 0.02}
 //
+// A policy that says nothing of what must hold, and a suite without one, ask that every cell passes.
+//
 // Where the text of a suite leaves a choice, it is promptfoo's: a list of variables that begins with a text is one value a cell, other
 // lists are values; a text file of prompts is split at lines of three hyphens, a Markdown file is one prompt; assertions of the default
 // test come first. Unlike there, the environment of the process is not read, dates in YAML are texts, files lie in the suite's folder,

@@ -105,7 +105,7 @@ func TestEvalMatrix(t *testing.T) {
 // uneven is a suite of so many cases under two prompts, so that every cell is a call of its own; every seventh case fails.
 func uneven(cases int) string {
 	var b strings.Builder
-	b.WriteString("prompts: ['Repeat {{word}}', 'Please repeat {{word}}']\nproviders: ['model:one']\ntests:\n")
+	b.WriteString("prompts: ['Repeat {{word}}', 'Please repeat {{word}}']\nproviders: ['model:one']\npolicy: {thresholds: [{pass_rate: 0.8}]}\ntests:\n")
 	for n := range cases {
 		want := fmt.Sprintf("w%d", n)
 		if n%7 == 0 {

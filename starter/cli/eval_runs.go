@@ -86,7 +86,15 @@ func evalRow(e rest.Eval) string {
 		return string(e.Status) + strings.Repeat("\t", 4)
 	}
 	r := e.Summary
-	return fmt.Sprintf("%s\t%.1f %%\t%s\t%s\t%s", rulingText(*r), 100*r.PassRate, grouped(r.Counts.Total()), costOf(r.Cost, r.Usage), r.Baseline)
+	return fmt.Sprintf("%s\t%.1f %%\t%s\t%s\t%s", rulingText(*r), 100*r.PassRate, grouped(r.Counts.Total()), costOf(r.Cost, r.Usage), shortBaseline(r.Baseline))
+}
+
+// shortBaseline is what a run is compared with, where it is a release the beginning of its hash.
+func shortBaseline(name string) string {
+	if schemas.CheckRelease(name) == nil {
+		return schemas.ShortRelease(name)
+	}
+	return name
 }
 
 // Run shows a run.

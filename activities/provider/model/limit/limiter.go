@@ -103,7 +103,7 @@ const queueLimit = 10_000
 // rate_limited, with RetryAfter, when the wait would exceed MaxWait or too many wait; deadline when the context's deadline passes. A
 // caller that cancels gets its context's error.
 func (l *Limiter) Acquire(ctx context.Context, ask Ask) (*Grant, error) {
-	if err := ctx.Err(); err != nil {
+	if err := cmp.Or(ctx.Err(), quitOf(ctx).Err()); err != nil {
 		return nil, l.left(err)
 	}
 	ask.Tokens = max(ask.Tokens, 0)
@@ -161,6 +161,7 @@ func (l *Limiter) await(ctx context.Context, w *waiter) (*Grant, error) {
 	case <-w.ready:
 		return w.grant, w.err
 	case <-ctx.Done():
+	case <-quitOf(ctx).Done():
 	case <-bound:
 	}
 	l.mu.Lock()
@@ -176,10 +177,25 @@ func (l *Limiter) await(ctx context.Context, w *waiter) (*Grant, error) {
 	wait := l.turn(w, now)
 	l.queues[w.ask.Class].remove(w)
 	l.dispatch(now) // what it blocked may go
-	if err := ctx.Err(); err != nil {
+	if err := cmp.Or(ctx.Err(), quitOf(ctx).Err()); err != nil {
 		return nil, l.left(err)
 	}
 	return nil, l.sendAway(w, wait, now, "the model provider %s has no room for this call yet", l.Provider)
+}
+
+type quitKey struct{}
+
+// WithQuit returns a context under which a call that waits for its turn leaves when quit ends. One that has its turn goes on: it is paid for.
+func WithQuit(ctx, quit context.Context) context.Context {
+	return context.WithValue(ctx, quitKey{}, quit)
+}
+
+// quitOf is what ends a wait beside its own context; it never ends where nobody said so.
+func quitOf(ctx context.Context) context.Context {
+	if quit, ok := ctx.Value(quitKey{}).(context.Context); ok {
+		return quit
+	}
+	return context.Background()
 }
 
 // left is the error of a caller whose context ended while it waited.
