@@ -3,6 +3,7 @@ package workflows
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"go.temporal.io/sdk/temporal"
@@ -190,9 +191,10 @@ func (b *bulk) wait(ctx workflow.Context, part schemas.BulkPart, what string) {
 	if what == "" {
 		delete(b.waits, part.Part)
 	}
-	details := fmt.Sprintf("round %d; %d of %d calls are answered, %d failed, $%.4f so far\n", b.report.Rounds, b.report.Known+b.report.Done, b.report.Rows, b.report.Failed, b.report.Cost.USD)
+	var details strings.Builder
+	fmt.Fprintf(&details, "round %d; %d of %d calls are answered, %d failed, $%.4f so far\n", b.report.Rounds, b.report.Known+b.report.Done, b.report.Rows, b.report.Failed, b.report.Cost.USD)
 	for _, n := range workflow.DeterministicKeys(b.waits) {
-		details += "\n- " + b.waits[n]
+		details.WriteString("\n- " + b.waits[n])
 	}
-	workflow.SetCurrentDetails(ctx, details)
+	workflow.SetCurrentDetails(ctx, details.String())
 }

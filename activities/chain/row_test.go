@@ -16,7 +16,7 @@ type stored struct{ *blob.Store }
 
 func (s stored) Load(ctx context.Context, key string) ([]byte, bool, error) {
 	data, err := s.Get(ctx, key)
-	return data, err == nil, nil //nolint:nilerr // what cannot be read is not there
+	return data, err == nil, nil
 }
 
 func (s stored) Save(ctx context.Context, key string, data []byte) error {

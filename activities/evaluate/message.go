@@ -28,7 +28,8 @@ func messagesOf(input, system string) ([]message, error) {
 		Role    *string         `json:"role"`
 		Content json.RawMessage `json:"content"`
 	}
-	if !strings.HasPrefix(strings.TrimSpace(input), "[") || json.Unmarshal([]byte(input), &turns) != nil || len(turns) == 0 || turns[0].Role == nil {
+	isList := strings.HasPrefix(strings.TrimSpace(input), "[") && json.Unmarshal([]byte(input), &turns) == nil
+	if !isList || len(turns) == 0 || turns[0].Role == nil {
 		return append(out, message{Role: "user", Text: input}), nil
 	}
 	for n, t := range turns {

@@ -116,7 +116,7 @@ func outputSchema(value any) (json.RawMessage, error) {
 }
 
 // promptSource is a prompt file that says nothing but what it is given: messages with a role each, under these settings.
-func (s settings) promptSource(model string) string {
+func (s *settings) promptSource(model string) string {
 	head := map[string]any{"model": model, "input": map[string]any{"default": map[string]any{"messages": []any{}}}}
 	if len(s.config) > 0 {
 		head["config"] = s.config

@@ -44,6 +44,7 @@ func (h *house) bulkSuite(t *testing.T, url string, cases int) schemas.Ref {
 // TestEvalInBatches kills the worker between the order of batches and their end: each row is ordered and paid for once, at half the price, but the
 // one that its provider failed at, which is ordered again alone.
 func TestEvalInBatches(t *testing.T) {
+	t.Parallel()
 	h := open(t, options{noIndex: true})
 	fake := batchtest.NewHandler(batchtest.Options{Delay: 15 * time.Second, Fate: func(order, n int) batchtest.Fate {
 		if order < 2 && n == 7 {

@@ -105,12 +105,22 @@ func summaryFacts(s schemas.EvalSummary) []fact {
 		by = s.By.Key
 	}
 	facts := []fact{
-		{Name: "Pass rate", Value: percent(s.PassRate)}, {Name: "Score", Value: strconv.FormatFloat(s.Score, 'f', 3, 64)},
-		{Name: "Cells", Value: grouped(s.Counts.Total())}, {Name: "Passed", Value: grouped(s.Counts.Passed)}, {Name: "Failed", Value: grouped(s.Counts.Failed)},
-		{Name: "Errored", Value: grouped(s.Counts.Errored)}, {Name: "Not run", Value: grouped(s.Counts.NotRun)}, {Name: "Flaky cases", Value: grouped(s.Flaky)},
-		{Name: "Known from before", Value: grouped(s.Reused)}, {Name: "Cost", Value: costOf(s.Cost, s.Usage), Unknown: s.Cost.Unknown > 0},
-		{Name: "Tokens", Value: tokens(s.Usage)}, {Name: "Took", Value: took(float64(s.EndMS - s.StartMS))}, {Name: "Baseline", Value: s.Baseline},
-		{Name: "Started by", Value: by}, {Name: "Why", Value: string(s.Trigger)}, {Name: "Package", Value: short(s.Package)},
+		{Name: "Pass rate", Value: percent(s.PassRate)},
+		{Name: "Score", Value: strconv.FormatFloat(s.Score, 'f', 3, 64)},
+		{Name: "Cells", Value: grouped(s.Counts.Total())},
+		{Name: "Passed", Value: grouped(s.Counts.Passed)},
+		{Name: "Failed", Value: grouped(s.Counts.Failed)},
+		{Name: "Errored", Value: grouped(s.Counts.Errored)},
+		{Name: "Not run", Value: grouped(s.Counts.NotRun)},
+		{Name: "Flaky cases", Value: grouped(s.Flaky)},
+		{Name: "Known from before", Value: grouped(s.Reused)},
+		{Name: "Cost", Value: costOf(s.Cost, s.Usage), Unknown: s.Cost.Unknown > 0},
+		{Name: "Tokens", Value: tokens(s.Usage)},
+		{Name: "Took", Value: took(float64(s.EndMS - s.StartMS))},
+		{Name: "Baseline", Value: s.Baseline},
+		{Name: "Started by", Value: by},
+		{Name: "Why", Value: string(s.Trigger)},
+		{Name: "Package", Value: short(s.Package)},
 	}
 	for _, release := range s.Releases {
 		facts = append(facts, fact{Name: "Release", Value: line(release, 90)})
