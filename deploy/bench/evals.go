@@ -50,7 +50,7 @@ func (b *bench) evals(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	again, rerun, recalled, err := evaluate(ctx, p, endpoint, suite)
+	again, rerun, recalled, err := reruns(ctx, p, endpoint, suite)
 	if err != nil {
 		return err
 	}
@@ -77,6 +77,21 @@ func evaluate(ctx context.Context, p *platform, endpoint *steady, suite string) 
 	before, start := endpoint.calls.Load(), time.Now()
 	err = p.run(ctx, &summary, "eval", "run", suite)
 	return summary, time.Since(start), endpoint.calls.Load() - before, err
+}
+
+// evalReruns is how often the unchanged suite is run; the median counts.
+const evalReruns = 5
+
+func reruns(ctx context.Context, p *platform, endpoint *steady, suite string) (summary schemas.EvalSummary, took time.Duration, calls int64, err error) {
+	var times []float64
+	for range evalReruns {
+		one, time, more, err := evaluate(ctx, p, endpoint, suite)
+		if err != nil {
+			return summary, 0, calls, err
+		}
+		summary, calls, times = one, calls+more, append(times, time.Seconds())
+	}
+	return summary, time.Duration(median(times) * float64(time.Second)), calls, nil
 }
 
 // each makes so many calls, as many at once as the endpoint bears.
