@@ -10,6 +10,7 @@ import (
 	"maps"
 	"net/http"
 	"net/url"
+	"runtime/debug"
 	"strings"
 
 	"github.com/google/uuid"
@@ -88,8 +89,13 @@ func (c runSuite) Run(s *session) error {
 	return run.follow(s, c.reportFiles)
 }
 
+// packGC is the percentage by which the heap may grow between collections while a suite is read. What a suite can hold is bounded, and it is soon
+// read: with Go's own percentage that takes half as long again.
+const packGC = 400
+
 // pack reads the suite. What is wrong with it is listed as eval check does.
 func (c runSuite) pack(s *session) (schemas.SuitePackage, error) {
+	defer debug.SetGCPercent(debug.SetGCPercent(packGC))
 	pack, warnings, err := wire.PackSuite(c.Suite, c.Project, c.AllowCells)
 	if broken, ok := errors.AsType[*wire.SuiteError](err); ok {
 		result := checkedSuites{checked: checked{Count: len(broken.Problems), Problems: broken.Problems}, Warnings: append([]schemas.Problem{}, warnings...), Suites: []*wire.SuiteOutline{}}
