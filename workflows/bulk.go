@@ -191,10 +191,9 @@ func (b *bulk) wait(ctx workflow.Context, part schemas.BulkPart, what string) {
 	if what == "" {
 		delete(b.waits, part.Part)
 	}
-	var details strings.Builder
-	fmt.Fprintf(&details, "round %d; %d of %d calls are answered, %d failed, $%.4f so far\n", b.report.Rounds, b.report.Known+b.report.Done, b.report.Rows, b.report.Failed, b.report.Cost.USD)
+	details := []string{fmt.Sprintf("round %d; %d of %d calls are answered, %d failed, $%.4f so far\n", b.report.Rounds, b.report.Known+b.report.Done, b.report.Rows, b.report.Failed, b.report.Cost.USD)}
 	for _, n := range workflow.DeterministicKeys(b.waits) {
-		details.WriteString("\n- " + b.waits[n])
+		details = append(details, "- "+b.waits[n])
 	}
-	workflow.SetCurrentDetails(ctx, details.String())
+	workflow.SetCurrentDetails(ctx, strings.Join(details, "\n"))
 }
