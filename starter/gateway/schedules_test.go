@@ -1,6 +1,7 @@
 package gateway_test
 
 import (
+	"slices"
 	"testing"
 	"time"
 
@@ -49,7 +50,13 @@ func TestSchedules(t *testing.T) {
 	from := time.Date(2026, 11, 1, 3, 0, 0, 0, time.UTC)
 	c.send("POST", one+"/backfill", rest.BackfillSchedule{From: from, To: from.AddDate(0, 0, 1)}).want(t, 200, nil)
 	c.send("POST", one+"/trigger", nil).want(t, 200, nil)
-	c.send("GET", one, nil).want(t, 200, &shown)
+	for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
+		shown = rest.Schedule{}
+		c.send("GET", one, nil).want(t, 200, &shown)
+		if len(shown.Runs) == 3 && !slices.ContainsFunc(shown.Runs, func(r rest.ScheduledRun) bool { return r.Status == rest.Running }) {
+			break // they have all ended
+		}
+	}
 	if len(shown.Runs) != 3 || shown.Runs[0].Ruling != schemas.RulingPassed || !shown.Runs[2].PlannedAt.Equal(from) || shown.Runs[0].Status != rest.Completed {
 		t.Errorf("runs %+v", shown.Runs)
 	}
