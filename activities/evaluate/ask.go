@@ -3,6 +3,7 @@ package evaluate
 import (
 	"context"
 	"encoding/json"
+	"slices"
 	"time"
 
 	"github.com/tenuto-dev/tenuto/activities/provider/blob"
@@ -25,23 +26,25 @@ type asking struct {
 const lineMS = 15 * 60 * 1000
 
 // ask has the target answer. What was asked before, by this run or by one that was cut off, is read from its record. Errors: those of the run,
-// retryable ones with the time to wait.
-func (a *Activities) ask(ctx context.Context, q asking) (schemas.CellAnswer, error) {
+// retryable ones with the time to wait. Asked says that the run of this evaluation paid for it and that nobody has counted that yet.
+func (a *Activities) ask(ctx context.Context, q asking) (answer schemas.CellAnswer, asked bool, err error) {
 	if !q.fresh {
-		for _, start := range append(q.earlier, q.run.StartMS) {
+		for _, start := range append(slices.Clip(q.earlier), q.run.StartMS) {
 			if e, ok, err := a.exchange(ctx, q, start, a.Records.Get); err != nil || ok && e.Status == schemas.RunDone {
-				return a.answer(ctx, e, err)
+				answer, err = a.answer(ctx, e, err)
+				return answer, start == q.run.StartMS && a.Attempt(ctx) > 1, err // what the attempt before has counted is lost with it
 			}
 		}
 	}
 	if err := a.carryOut(ctx, q); err != nil {
-		return schemas.CellAnswer{}, err
+		return schemas.CellAnswer{}, false, err
 	}
 	e, ok, err := a.exchange(ctx, q, q.run.StartMS, a.Records.Get)
 	if err == nil && !ok {
 		err = schemas.Errorf(schemas.Internal, "run %s ended and has no record", q.id)
 	}
-	return a.answer(ctx, e, err)
+	answer, err = a.answer(ctx, e, err)
+	return answer, err == nil, err
 }
 
 func (q asking) request() schemas.RunRequest {

@@ -146,13 +146,13 @@ func (k *asker) Ask(ctx context.Context, q grader.Question) (string, error) {
 		return "", schemas.Wrap(schemas.Internal, err, "the question of a grader cannot be kept")
 	}
 	id := schemas.EvalGradeID(digestOf(k.cell, g.Pin, q))
-	answer, err := k.w.a.ask(ctx, asking{
+	answer, asked, err := k.w.a.ask(ctx, asking{
 		run: k.w.in.Run, id: id, target: t, input: input, fresh: k.w.fresh, earlier: k.w.in.Earlier, purpose: q.Purpose,
 	})
 	if err != nil {
 		return "", err
 	}
-	k.note(answer, k.w.in.Run.StartMS)
+	k.note(answer, asked)
 	var text string
 	if json.Unmarshal(answer.Output, &text) != nil {
 		text = string(answer.Output)
@@ -161,11 +161,11 @@ func (k *asker) Ask(ctx context.Context, q grader.Question) (string, error) {
 }
 
 // note counts what a grader's answer cost; what this run paid for is the run's too.
-func (k *asker) note(answer schemas.CellAnswer, start int64) {
+func (k *asker) note(answer schemas.CellAnswer, asked bool) {
 	k.mu.Lock()
 	k.usage, k.cost, k.runs = k.usage.Add(answer.Usage), k.cost.Add(answer.Cost), append(k.runs, answer.RunID)
 	k.mu.Unlock()
-	if answer.StartMS == start {
+	if asked {
 		k.w.paid(answer.Usage, answer.Cost)
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -64,6 +65,7 @@ type batchWork struct {
 	mu      sync.Mutex
 	scored  []schemas.CellRecord
 	errored []schemas.CellRecord
+	loose   []schemas.CellRecord // with an answer, and without a result: whoever judges them again asks nobody
 	out     schemas.CellsOutcome
 }
 
@@ -84,6 +86,9 @@ func (w *batchWork) before(ctx context.Context) (map[string]bool, error) {
 			}
 			own := strings.HasPrefix(info.Key, fmt.Sprintf("%s%d-", prefix, w.in.Try))
 			for _, c := range cells {
+				if c.State != schemas.CellScored && prefix == batchKey(w.packs(), w.in) {
+					continue // its answer is there
+				}
 				if done[c.ID.Score] = true; own {
 					w.count(c) // nobody heard of it
 				}
@@ -175,13 +180,13 @@ func (w *batchWork) answer(ctx context.Context, c planned) (*schemas.CellAnswer,
 	if err != nil {
 		return nil, err
 	}
-	answer, err := w.a.ask(ctx, asking{
+	answer, asked, err := w.a.ask(ctx, asking{
 		run: w.in.Run, id: schemas.EvalCallID(c.ID.Call), target: t, input: input, fresh: w.fresh, earlier: w.in.Earlier, purpose: "answer",
 	})
 	if err != nil {
 		return nil, err
 	}
-	if answer.StartMS == w.in.Run.StartMS {
+	if asked {
 		w.paid(answer.Usage, answer.Cost)
 	}
 	return &answer, nil
@@ -210,6 +215,7 @@ func (w *batchWork) settle(record schemas.CellRecord, err error) {
 	if err != nil {
 		record.State, record.Pass, record.Score = schemas.CellErrored, false, 0
 		record.Code, record.Reason = schemas.CodeOf(err), schemas.SafeMessage(err)
+		w.keepAnswer(record)
 		if record.Code.Retryable() && (!w.in.Last || w.quit != nil && w.quit.Err() != nil) || errors.Is(err, context.Canceled) {
 			w.again(record, err)
 			return
@@ -223,6 +229,16 @@ func (w *batchWork) settle(record schemas.CellRecord, err error) {
 		w.scored = append(w.scored, record)
 	}
 	w.count(record)
+}
+
+// keepAnswer keeps what was paid for of a cell that came to no result.
+func (w *batchWork) keepAnswer(record schemas.CellRecord) {
+	if record.Answer == nil || record.Answer.RunID == "" {
+		return
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.loose = append(w.loose, record)
 }
 
 func (w *batchWork) count(record schemas.CellRecord) {
@@ -251,7 +267,7 @@ func (w *batchWork) again(record schemas.CellRecord, err error) {
 // keep writes what was settled now.
 func (w *batchWork) keep(ctx context.Context, stopped bool) (schemas.CellsOutcome, error) {
 	w.out.Stopped = stopped
-	for prefix, cells := range map[string][]schemas.CellRecord{w.packs(): w.scored, w.errors(): w.errored} {
+	for prefix, cells := range map[string][]schemas.CellRecord{w.packs(): slices.Concat(w.scored, w.loose), w.errors(): w.errored} {
 		if len(cells) == 0 {
 			continue
 		}

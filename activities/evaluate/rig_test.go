@@ -287,3 +287,19 @@ func TestASettingWithoutEffect(t *testing.T) {
 		t.Errorf("%q", plan.Warnings)
 	}
 }
+
+// TestAnAnswerOutlivesItsGrader has a grader answer in prose: the cell has no result, and whoever judges it again asks the model under test nothing.
+func TestAnAnswerOutlivesItsGrader(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	ref := r.pack(t, "prompts: ['Repeat this']\nproviders: ['model:a']\ntests: [{assert: [{type: llm-rubric, value: is polite, provider: 'model:a'}]}]\n")
+	first, calls := r.run(t, ref)
+	if first.Counts.Errored != 1 || calls != 3 { // the answer, and a grader that is asked twice
+		t.Fatalf("%d calls, %+v", calls, first)
+	}
+	r.runs += 24 * 60 // the next day, under which no record of a call is found
+	again, calls := r.run(t, ref)
+	if again.Counts.Errored != 1 || calls != 2 {
+		t.Errorf("%d calls, %+v", calls, again)
+	}
+}
