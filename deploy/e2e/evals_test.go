@@ -140,7 +140,7 @@ func TestEvalKilled(t *testing.T) {
 		again += times - 1
 	}
 	t.Logf("%d calls were made again after %d kills", again, kills)
-	if again > kills*concurrency {
+	if again > kills*2*concurrency { // those under way, and as many whose answers had come a moment before and were not durable yet
 		t.Errorf("%d calls were made again; at most those in flight may be", again)
 	}
 }
