@@ -80,7 +80,11 @@ func checkSuitePackage(suite string, data []byte) error {
 	var pack schemas.SuitePackage
 	decoder := json.NewDecoder(bytes.NewReader(data))
 	decoder.DisallowUnknownFields()
-	if err := decoder.Decode(&pack); err != nil || decoder.More() {
+	err := decoder.Decode(&pack)
+	if err != nil && strings.HasPrefix(err.Error(), "json: unknown field ") {
+		return schemas.Wrap(schemas.Invalid, err, "the body is no package of a suite: there is no field %.80s in one; \"tenuto eval run\" makes one", strings.TrimPrefix(err.Error(), "json: unknown field "))
+	}
+	if err != nil || decoder.More() {
 		return schemas.Wrap(schemas.Invalid, cmp.Or(err, errors.New("more than one value")), "the body is no package of a suite; \"tenuto eval run\" makes one")
 	}
 	if pack.Suite != suite {
