@@ -50,10 +50,11 @@ func (a *Activities) columnOf(ctx context.Context, in schemas.ColumnRequest, pla
 	return columns[in.Column], prefix, nil
 }
 
-// rest lays out the cells without a result.
+// rest lays out the cells without a result. Where they lie is named by what they are: laid out again when others have results, they lie elsewhere, so
+// neither they nor what is kept of them is mistaken for the former.
 func (a *Activities) rest(ctx context.Context, in schemas.ColumnRequest, plan stored, work schemas.ColumnWork, k *known) (schemas.ColumnWork, error) {
-	left := a.newBatches(fmt.Sprintf("%swork/", schemas.EvalRunPrefix(in.Run.Tenant, in.Run.Suite, in.Run.ID)), in.Round, work.Batches*batchLeast, plan.Width)
-	total := 0
+	var todo []planned
+	var ids []string
 	for n := range work.Batches {
 		cells, err := a.batch(ctx, work.Prefix, in.Column, in.Round, n)
 		if err != nil {
@@ -65,9 +66,13 @@ func (a *Activities) rest(ctx context.Context, in schemas.ColumnRequest, plan st
 				continue
 			}
 			cell.Answer = k.answers[cell.ID.Call]
-			left.add(ctx, cell, "")
-			total++
+			todo, ids = append(todo, cell), append(ids, fmt.Sprint(cell.ID.Score, cell.Answer != nil))
 		}
+	}
+	prefix := fmt.Sprintf("%swork/%s/", schemas.EvalRunPrefix(in.Run.Tenant, in.Run.Suite, in.Run.ID), digestOf(ids)[:16])
+	left := a.newBatches(prefix, in.Round, len(todo), plan.Width)
+	for _, cell := range todo {
+		left.add(ctx, cell, "")
 	}
 	counts, err := left.close(ctx)
 	work.Batches, work.Late, work.Prefix = counts[in.Column].all, counts[in.Column].late, left.prefix

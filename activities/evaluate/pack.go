@@ -23,7 +23,8 @@ const (
 
 // batchKey begins the keys of what the tries of a batch leave below a prefix.
 func batchKey(prefix string, in schemas.CellsRequest) string {
-	return fmt.Sprintf("%s%03d-%02d-%05d-", prefix, in.Column, in.Round, in.Batch)
+	layout := schemas.Hash([]byte(in.Prefix))[:8] // the same number may name other cells in another layout of the run's work
+	return fmt.Sprintf("%s%03d-%02d-%05d-%s-", prefix, in.Column, in.Round, in.Batch, layout)
 }
 
 func openKey(run schemas.EvalRun, column string) string {

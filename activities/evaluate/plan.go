@@ -231,6 +231,8 @@ func (p *planner) count(ctx context.Context) error {
 	if err := p.each(ctx); err != nil {
 		return err
 	}
+	// Prices, limits and names of keys decide no answer, and are part of no cell's identity; but they stand in the plan, which is kept by its hash.
+	fmt.Fprintln(p.sum, digestOf(p.targets, p.graders, p.plan.Grader, p.plan.Embedder, p.plan.Width, p.plan.Description))
 	p.plan.Hash = hex.EncodeToString(p.sum.Sum(nil))
 	p.plan.Columns, p.plan.Targets, p.plan.Graders = p.columns, p.targets, p.graders
 	return nil

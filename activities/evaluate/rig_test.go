@@ -158,7 +158,8 @@ tests:
   - {vars: {word: egret}, assert: [{type: contains, value: egret}]}
 `
 
-// TestPlanIsTheSame has the same suite over the same models be the same plan, whatever they cost.
+// TestPlanIsTheSame has the same suite over the same models be the same plan. Other prices and limits are another plan, which carries them, of the
+// same cells.
 func TestPlanIsTheSame(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
@@ -167,13 +168,19 @@ func TestPlanIsTheSame(t *testing.T) {
 	if diff := cmp.Diff(first, second); diff != "" || first.Known {
 		t.Errorf("%s known %v", diff, first.Known)
 	}
-	dearer, _ := r.plan(t, r.request(r.pack(t, twoCases, func(p *schemas.SuitePackage) {
+	if _, calls := r.run(t, r.pack(t, twoCases)); calls != 2 {
+		t.Errorf("%d calls", calls)
+	}
+	dearer := r.pack(t, twoCases, func(p *schemas.SuitePackage) {
 		def := p.Models.Models["a"]
 		def.Prices, def.Limits = &schemas.PriceDef{Input: 9}, schemas.RateDef{Concurrency: 3}
 		p.Models.Models["a"] = def
-	})))
-	if dearer.Hash != first.Hash {
-		t.Error("prices and limits change the plan")
+	})
+	if plan, _ := r.plan(t, r.request(dearer)); plan.Hash == first.Hash {
+		t.Error("the plan has the old prices and limits")
+	}
+	if s, calls := r.run(t, dearer); calls != 0 || s.Reused != 2 {
+		t.Errorf("%d calls for other prices, %+v", calls, s)
 	}
 	other, _ := r.plan(t, r.request(r.pack(t, strings.ReplaceAll(twoCases, "egret", "godwit"))))
 	if other.Hash == first.Hash {
@@ -301,5 +308,31 @@ func TestAnAnswerOutlivesItsGrader(t *testing.T) {
 	again, calls := r.run(t, ref)
 	if again.Counts.Errored != 1 || calls != 2 {
 		t.Errorf("%d calls, %+v", calls, again)
+	}
+}
+
+// TestWorkLaidOutAgain has a batch carried out before the rest of its column is laid out anew, as for a budget before a bulk order: nothing that is
+// kept of it is lost to the batch that has its number then.
+func TestWorkLaidOutAgain(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	var text strings.Builder
+	text.WriteString("prompts: ['Repeat {{word}}']\nproviders: ['model:a']\ntests:\n")
+	for n := range 60 {
+		fmt.Fprintf(&text, "  - {vars: {word: w%d}, assert: [{type: contains, value: w%[1]d}]}\n", n)
+	}
+	in := r.request(r.pack(t, text.String()))
+	plan, run := r.plan(t, in)
+	work, err := r.Open(t.Context(), schemas.ColumnRequest{Run: run})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if out, err := r.Cells(t.Context(), schemas.CellsRequest{Run: run, Prefix: work.Prefix, Last: true}); err != nil || out.Done != 25 {
+		t.Fatalf("%+v, %v", out, err)
+	}
+	r.columns(t, plan, run, 1)
+	out, err := r.Result(t.Context(), schemas.JudgeRequest{Run: run, Request: in, EndMS: in.StartMS + 1000})
+	if calls := r.models.Stats().Chats; err != nil || out.Summary.Counts.Passed != 60 || calls != 60 {
+		t.Errorf("%d calls, %+v, %v", calls, out.Summary.Counts, err)
 	}
 }
