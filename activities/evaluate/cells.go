@@ -171,7 +171,7 @@ func (w *batchWork) answer(ctx context.Context, c planned) (*schemas.CellAnswer,
 	case c.Output != nil:
 		return &schemas.CellAnswer{Output: c.Output}, nil
 	case c.Answer != nil:
-		return c.Answer, nil
+		return t.priced(c.Answer), nil
 	case t.Kind == suite.KindEcho:
 		data, err := json.Marshal(c.Input)
 		return &schemas.CellAnswer{Output: data}, err

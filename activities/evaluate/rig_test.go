@@ -336,3 +336,22 @@ func TestWorkLaidOutAgain(t *testing.T) {
 		t.Errorf("%d calls, %+v, %v", calls, out.Summary.Counts, err)
 	}
 }
+
+// TestAPriceThatComesLate has an assertion on costs fail to be judged, because nobody said what the model costs: when somebody does, the answer that
+// is there is judged.
+func TestAPriceThatComesLate(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	const text = "prompts: ['Repeat this']\nproviders: ['model:a']\ntests: [{assert: [{type: cost, threshold: 1}]}]\n"
+	unpriced := r.pack(t, text, func(p *schemas.SuitePackage) {
+		def := p.Models.Models["a"]
+		def.Prices = nil
+		p.Models.Models["a"] = def
+	})
+	if s, calls := r.run(t, unpriced); calls != 1 || s.Counts.Errored != 1 {
+		t.Fatalf("%d calls, %+v", calls, s.Counts)
+	}
+	if s, calls := r.run(t, r.pack(t, text)); calls != 0 || s.Counts.Passed != 1 {
+		t.Errorf("%d calls, %+v", calls, s.Counts)
+	}
+}

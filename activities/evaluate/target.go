@@ -24,6 +24,8 @@ type target struct {
 	Label   string       `json:"label,omitempty"`
 	System  string       `json:"system,omitempty"` // said before the prompt
 	Problem string       `json:"problem,omitempty"`
+
+	Prices *schemas.PriceDef `json:"prices,omitempty"` // of a model that is asked by itself, where they are known
 }
 
 // The names in bundles that are made here.
@@ -214,7 +216,7 @@ func (p *planner) newTarget(ctx context.Context, cell schemas.EvalCell, pin *pin
 		for _, name := range s.unknown {
 			p.plan.Warnings = withWarning(p.plan.Warnings, "the setting "+name+" of "+cell.Provider.ID+" has no effect here")
 		}
-		t.System = s.instructions
+		t.System, t.Prices = s.instructions, p.pricesOf(pin)
 		bundle = modelBundle(pin, s)
 	}
 	return t, p.keep(ctx, &t, bundle)
