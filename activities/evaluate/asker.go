@@ -176,16 +176,16 @@ func (k *asker) Embed(ctx context.Context, spelt string, texts []string) ([][]fl
 	if err != nil {
 		return nil, err
 	}
-	vectors, usage, err := k.w.a.Models.Embed(ctx, k.w.in.Run.Tenant, g.Models, g.Model, texts)
+	vectors, err := k.w.a.Models.Embed(ctx, k.w.in.Run.Tenant, g.Models, g.Model, texts)
 	if err != nil {
 		return nil, err
 	}
 	k.mu.Lock()
-	k.usage = k.usage.Add(usage)
+	k.usage, k.cost = k.usage.Add(vectors.Usage), k.cost.Add(vectors.Cost)
 	k.mu.Unlock()
-	k.w.paid(usage, schemas.Cost{})
-	out := make([][]float64, len(vectors))
-	for i, v := range vectors {
+	k.w.paid(vectors.Usage, vectors.Cost)
+	out := make([][]float64, len(vectors.Values))
+	for i, v := range vectors.Values {
 		out[i] = make([]float64, len(v))
 		for j, x := range v {
 			out[i][j] = float64(x)

@@ -40,8 +40,16 @@ type Records interface {
 type Models interface {
 	// Defined is what the installation says of PROVIDER/MODEL; false for a provider that it does not have.
 	Defined(name string) (provider schemas.ProviderDef, model schemas.ModelDef, ok bool)
-	// Embed returns the vectors of texts by the model of that name, of the models or of the installation. What was paid for is recorded.
-	Embed(ctx context.Context, tenant string, models schemas.Models, name string, texts []string) ([][]float32, schemas.Usage, error)
+	// Embed returns the vectors of texts by the model of that name, of the models or of the installation, within the limits of its provider. What
+	// was paid for is recorded, and what is read back is neither used nor paid.
+	Embed(ctx context.Context, tenant string, models schemas.Models, name string, texts []string) (Vectors, error)
+}
+
+// Vectors are embeddings, one a text, and what they cost now.
+type Vectors struct {
+	Values [][]float32
+	Usage  schemas.Usage
+	Cost   schemas.Cost
 }
 
 // Activities are the durable calls of evaluations. All fields are required. It is safe for concurrent use.

@@ -41,8 +41,8 @@ func (noModels) Defined(string) (p schemas.ProviderDef, m schemas.ModelDef, ok b
 	return p, m, false
 }
 
-func (noModels) Embed(context.Context, string, schemas.Models, string, []string) ([][]float32, schemas.Usage, error) {
-	return nil, schemas.Usage{}, schemas.Errorf(schemas.NotFound, "no models")
+func (noModels) Embed(context.Context, string, schemas.Models, string, []string) (evaluate.Vectors, error) {
+	return evaluate.Vectors{}, schemas.Errorf(schemas.NotFound, "no models")
 }
 
 func newRig(t *testing.T) *rig {

@@ -180,7 +180,7 @@ func (a *Activities) embed(ctx context.Context, tenant, text string, recipe sche
 	if err != nil {
 		return nil, 0, schemas.Usage{}, err
 	}
-	resp, recorded, err := provider.EmbedRecorded(ctx, tenant, model.EmbedRequest{Model: name, Inputs: []string{text}, Dimensions: recipe.Dimensions})
+	resp, recorded, err := provider.EmbedRecorded(ctx, tenant, model.EmbedRequest{Model: name, Inputs: []string{text}, Dimensions: recipe.Dimensions}, nil)
 	if err != nil {
 		return nil, 0, schemas.Usage{}, fmt.Errorf("embedding the query: %w", err)
 	}

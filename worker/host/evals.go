@@ -13,8 +13,10 @@ import (
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/temporal"
 
+	"github.com/tenuto-dev/tenuto/activities/evaluate"
 	"github.com/tenuto-dev/tenuto/activities/provider/model"
 	"github.com/tenuto-dev/tenuto/activities/provider/model/fleet"
+	"github.com/tenuto-dev/tenuto/activities/provider/model/limit"
 	"github.com/tenuto-dev/tenuto/activities/provider/web"
 	"github.com/tenuto-dev/tenuto/schemas"
 )
@@ -79,6 +81,9 @@ func (r evalRuns) AwaitTurn(ctx context.Context, id string) error {
 	return schemas.Wrap(schemas.Unavailable, err, "Temporal cannot say whether the turn of another run is over")
 }
 
+// embedWait is how long a call for embeddings holds its place before the cell gives way and comes back later.
+const embedWait = 20 * time.Second
+
 // evalModels are the models of the installation, for evaluations.
 type evalModels struct{ fleet *fleet.Fleet }
 
@@ -95,16 +100,36 @@ func (m evalModels) Defined(name string) (schemas.ProviderDef, schemas.ModelDef,
 }
 
 // Embed implements evaluate.Models.
-func (m evalModels) Embed(ctx context.Context, tenant string, models schemas.Models, name string, texts []string) ([][]float32, schemas.Usage, error) {
+func (m evalModels) Embed(ctx context.Context, tenant string, models schemas.Models, name string, texts []string) (evaluate.Vectors, error) {
 	target, err := m.fleet.Target(models, name)
 	if err != nil {
-		return nil, schemas.Usage{}, err
+		return evaluate.Vectors{}, err
 	}
-	resp, recorded, err := target.Provider.EmbedRecorded(ctx, tenant, model.EmbedRequest{Model: target.Model, Inputs: texts})
+	size := 0
+	for _, text := range texts {
+		size += len(text)
+	}
+	leave := func(ctx context.Context) (func(model.Response, error), error) {
+		// A token for every four bytes, until the answer says how many there were.
+		grant, err := target.Limiter.Acquire(ctx, limit.Ask{Tenant: tenant, Model: target.Model, Tokens: size / 4, Class: limit.Batch, MaxWait: embedWait})
+		if err != nil {
+			return nil, err
+		}
+		return func(resp model.Response, err error) {
+			grant.Done(limit.Outcome{Err: err, Tokens: resp.Usage.InputTokens, Rates: target.Rates()})
+		}, nil
+	}
+	resp, recorded, err := target.Provider.EmbedRecorded(ctx, tenant, model.EmbedRequest{Model: target.Model, Inputs: texts}, leave)
 	if err != nil || recorded {
-		return resp.Vectors, schemas.Usage{}, err
+		return evaluate.Vectors{Values: resp.Vectors}, err
 	}
-	return resp.Vectors, schemas.Usage{Calls: 1, InputTokens: resp.Tokens}, nil
+	v := evaluate.Vectors{Values: resp.Vectors, Usage: schemas.Usage{Calls: 1, InputTokens: resp.Tokens}}
+	if usd := target.Cost(v.Usage); usd != nil && (resp.Tokens > 0 || target.Local) {
+		v.Cost.USD = *usd
+	} else {
+		v.Cost.Unknown = 1
+	}
+	return v, nil
 }
 
 // evalPoster posts to the services that assertions name: public ones, and those inside the house that callbacks may be sent to.

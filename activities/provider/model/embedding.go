@@ -8,14 +8,15 @@ import (
 )
 
 // EmbedRecorded is Embed with a record: the same request of the same tenant is paid for once, whoever repeats it and when. It is
-// for single inputs such as queries; bulk embedding keeps its own ledger. Codes: those of Embed; unavailable also when Records fail.
-func (p *Provider) EmbedRecorded(ctx context.Context, tenant string, request EmbedRequest) (resp EmbedResponse, recorded bool, err error) {
+// for single inputs such as queries; bulk embedding keeps its own ledger. What is not recorded is asked for when leave lets it; nil asks nobody.
+// Codes: those of Embed, those of leave; unavailable also when Records fail.
+func (p *Provider) EmbedRecorded(ctx context.Context, tenant string, request EmbedRequest, leave Leave) (resp EmbedResponse, recorded bool, err error) {
 	limits, err := p.Driver.Limits(request.Model)
 	if err != nil {
 		return EmbedResponse{}, false, p.normal(ctx, err)
 	}
 	if p.Records == nil || limits.Free {
-		resp, err = p.Embed(ctx, tenant, request)
+		resp, err = p.embedOnLeave(ctx, tenant, request, leave)
 		return resp, false, err
 	}
 	key, err := p.embedKey(tenant, request)
@@ -30,7 +31,7 @@ func (p *Provider) EmbedRecorded(ctx context.Context, tenant string, request Emb
 		p.Meter.ReadBack(ctx, p.Vendor, request.Model, false)
 		return resp, true, nil
 	}
-	return p.embedAndSave(ctx, tenant, key, request)
+	return p.embedAndSave(ctx, tenant, key, request, leave)
 }
 
 // embedKey names the request. It is part of object keys, so a change to it is a migration.
@@ -47,8 +48,8 @@ func (p *Provider) embedKey(tenant string, request EmbedRequest) (string, error)
 }
 
 // embedAndSave pays for the vectors. Once the call is made its answer is stored even for a caller that has left.
-func (p *Provider) embedAndSave(ctx context.Context, tenant, key string, request EmbedRequest) (EmbedResponse, bool, error) {
-	resp, err := p.Embed(ctx, tenant, request)
+func (p *Provider) embedAndSave(ctx context.Context, tenant, key string, request EmbedRequest, leave Leave) (EmbedResponse, bool, error) {
+	resp, err := p.embedOnLeave(ctx, tenant, request, leave)
 	if err != nil {
 		return EmbedResponse{}, false, err
 	}
@@ -62,4 +63,15 @@ func (p *Provider) embedAndSave(ctx context.Context, tenant, key string, request
 		return EmbedResponse{}, false, p.recordError(save, err, "the provider answered, but its embedding could not be stored")
 	}
 	return resp, false, nil
+}
+
+func (p *Provider) embedOnLeave(ctx context.Context, tenant string, request EmbedRequest, leave Leave) (resp EmbedResponse, err error) {
+	if leave != nil {
+		done, refused := leave(ctx)
+		if refused != nil {
+			return EmbedResponse{}, refused
+		}
+		defer func() { done(Response{Usage: schemas.Usage{InputTokens: resp.Tokens}}, err) }()
+	}
+	return p.Embed(ctx, tenant, request)
 }
