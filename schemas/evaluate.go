@@ -28,6 +28,7 @@ type EvalRequest struct {
 	Repeat    int               `json:"repeat,omitempty"`     // samples of each case; 0 is the suite's
 	MaxRepeat int               `json:"max_repeat,omitempty"` // samples that a case near its threshold may have; 0 is no more than Repeat
 	Budget    EvalBudget        `json:"budget,omitzero"`      // over that of the suite
+	MaxAgeMS  *int64            `json:"max_age_ms,omitempty"` // answers that were given longer before the start are asked for anew, in milliseconds; nil is the suite's
 	MaxCells  int64             `json:"max_cells,omitempty"`
 	Bulk      bool              `json:"bulk,omitempty"`    // by the batch interfaces of providers that have one
 	Trigger   EvalTrigger       `json:"trigger,omitempty"` // default manual
@@ -86,6 +87,7 @@ type EvalPlan struct {
 	Known       bool         `json:"known,omitempty"` // a run with the same plan ended with every cell scored: nothing is left to do
 	Warnings    []string     `json:"warnings,omitempty"`
 	Notify      EvalNotify   `json:"notify,omitzero"`
+	SinceMS     int64        `json:"since_ms,omitempty"` // what was answered before is not used, Unix milliseconds; 0 takes every answer
 }
 
 // ColumnRequest asks what is left to do of a column. Whoever asks holds the column's turn.
@@ -102,6 +104,7 @@ type EvalRun struct {
 	ID      string `json:"id"`
 	StartMS int64  `json:"start_ms"`
 	Plan    string `json:"plan"` // hash
+	SinceMS int64  `json:"since_ms,omitempty"` // as in EvalPlan
 }
 
 // ColumnWork is what is left to do of a column.
@@ -195,6 +198,7 @@ type EvalSummary struct {
 	Score     float64     `json:"score"`
 	Cells     int         `json:"cells"`  // of the candidate
 	Reused    int         `json:"reused"` // cells, of both sides, that nobody was asked for now
+	OldestMS  int64       `json:"oldest_ms,omitempty"` // when the oldest answer was given, Unix milliseconds; 0 where nobody was asked, or it is not known
 	Flaky     int         `json:"flaky,omitempty"`
 	Usage     Usage       `json:"usage"` // paid now
 	Cost      Cost        `json:"cost"`

@@ -34,7 +34,7 @@ func Evaluate(ctx workflow.Context, in schemas.EvalRequest) (schemas.EvalSummary
 	if err != nil {
 		return schemas.EvalSummary{}, err
 	}
-	e.plan, e.run.Plan, e.budget = plan, plan.Hash, plan.Budget
+	e.plan, e.run.Plan, e.run.SinceMS, e.budget = plan, plan.Hash, plan.SinceMS, plan.Budget
 	for _, c := range plan.Columns {
 		e.progress.Cells += c.Cells
 	}

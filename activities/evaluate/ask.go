@@ -3,7 +3,6 @@ package evaluate
 import (
 	"context"
 	"encoding/json"
-	"slices"
 	"time"
 
 	"github.com/tenuto-dev/tenuto/activities/provider/blob"
@@ -29,19 +28,18 @@ const lineMS = 15 * 60 * 1000
 // retryable ones with the time to wait. Asked says that the run of this evaluation paid for it and that nobody has counted that yet.
 func (a *Activities) ask(ctx context.Context, q asking) (answer schemas.CellAnswer, asked bool, err error) {
 	if !q.fresh {
-		for _, start := range append(slices.Clip(q.earlier), q.run.StartMS) {
-			if e, ok, err := a.exchange(ctx, q, start, a.Records.Get); err != nil || ok && e.Status == schemas.RunDone {
-				answer, err = a.answer(ctx, e, err)
-				return answer, start == q.run.StartMS && a.Attempt(ctx) > 1, err // what the attempt before has counted is lost with it
-			}
+		if e, ok, err := a.before(ctx, q); err != nil || ok {
+			answer, err = a.answer(ctx, e, err)
+			return answer, e.StartMS == q.run.StartMS && a.Attempt(ctx) > 1, err // what the attempt before has counted is lost with it
 		}
 	}
 	if err := a.carryOut(ctx, q); err != nil {
 		return schemas.CellAnswer{}, false, err
 	}
-	e, ok, err := a.exchange(ctx, q, q.run.StartMS, a.Records.Get)
+	own := q.own()
+	e, ok, err := a.exchange(ctx, q.run.Tenant, own)
 	if err == nil && !ok {
-		err = schemas.Errorf(schemas.Internal, "run %s ended and has no record", q.id)
+		err = schemas.Errorf(schemas.Internal, "run %s ended and has no record", own.id)
 	}
 	answer, err = a.answer(ctx, e, err)
 	return answer, err == nil, err
@@ -49,7 +47,7 @@ func (a *Activities) ask(ctx context.Context, q asking) (answer schemas.CellAnsw
 
 func (q asking) request() schemas.RunRequest {
 	return schemas.RunRequest{
-		Tenant: q.run.Tenant, RunID: q.id, Bundle: q.target.Bundle, Plan: q.target.Plan, Input: schemas.Content{Text: string(q.input)},
+		Tenant: q.run.Tenant, RunID: q.own().id, Bundle: q.target.Bundle, Plan: q.target.Plan, Input: schemas.Content{Text: string(q.input)},
 		StartMS: q.run.StartMS, Fresh: q.fresh, Batch: true, Release: q.target.Release, Label: q.target.Label,
 		Metadata: map[string]string{schemas.MetadataEval: q.run.Suite + "/" + q.run.ID, schemas.MetadataPurpose: q.purpose},
 	}
@@ -107,15 +105,13 @@ func (a *Activities) workflow(ctx context.Context, request schemas.RunRequest) e
 }
 
 // exchange reads the record of a run that asked.
-func (a *Activities) exchange(
-	ctx context.Context, q asking, start int64, read func(context.Context, string, string) ([]byte, bool, error),
-) (e schemas.Exchange, ok bool, err error) {
-	data, ok, err := read(ctx, q.run.Tenant, schemas.RunKey(q.run.Tenant, q.id, time.UnixMilli(start)))
+func (a *Activities) exchange(ctx context.Context, tenant string, of asked) (e schemas.Exchange, ok bool, err error) {
+	data, ok, err := a.Records.Get(ctx, tenant, schemas.RunKey(tenant, of.id, time.UnixMilli(of.start)))
 	if err != nil || !ok {
 		return e, false, err
 	}
 	if err := json.Unmarshal(data, &e); err != nil {
-		return e, false, schemas.Wrap(schemas.Internal, err, "the record of run %s cannot be read", q.id)
+		return e, false, schemas.Wrap(schemas.Internal, err, "the record of run %s cannot be read", of.id)
 	}
 	return e, true, nil
 }

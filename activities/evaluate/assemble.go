@@ -6,6 +6,7 @@ import (
 	"context"
 	"encoding/json"
 	"io"
+	"math"
 	"reflect"
 	"slices"
 	"time"
@@ -16,11 +17,6 @@ import (
 	"github.com/tenuto-dev/tenuto/activities/provider/blob"
 	"github.com/tenuto-dev/tenuto/schemas"
 )
-
-// knownRun points from a plan to the run in which all of its cells came to a result.
-type knownRun struct {
-	ID string `json:"id"`
-}
 
 // Result puts the result of a run together, from whatever there is: every planned cell is scored, errored or not run. It keeps the result, the
 // reports and the summary, and says which cases deserve further samples. Repeated, it writes the same. Codes: invalid for a baseline that cannot
@@ -54,7 +50,13 @@ func (a *Activities) Result(ctx context.Context, in schemas.JudgeRequest) (schem
 	if err != nil {
 		return schemas.EvalJudgement{}, err
 	}
-	result.Releases, result.Warnings = plan.Releases, plan.Warnings
+	result.Releases = plan.Releases
+	if at := oldest(in.Run, cells); at < math.MaxInt64 {
+		result.OldestMS = at
+	}
+	if result.Warnings, err = a.warnings(ctx, in.Run, plan); err != nil {
+		return schemas.EvalJudgement{}, err
+	}
 	if in.MayRepeat && in.Request.MaxRepeat > 1 {
 		more, err := a.further(ctx, in, plan, result)
 		if err != nil || more.More > 0 {
@@ -99,12 +101,12 @@ func (a *Activities) sameResult(ctx context.Context, run schemas.EvalRun, id str
 	return a.resultOf(ctx, run, summary.SameAs)
 }
 
-// knownResult is the result of the run in which all cells of the plan were scored; nil where there is none.
+// knownResult is the result of the run in which all cells of the plan were scored; nil where there is none, or its answers are too old.
 func (a *Activities) knownResult(ctx context.Context, in schemas.JudgeRequest, plan stored) (*schemas.EvalResult, error) {
 	prefix := schemas.EvalPlanPrefix(in.Run.Tenant, in.Run.Suite, in.Run.Plan)
-	known, err := blob.GetJSON[knownRun](ctx, a.Store, schemas.Ref{Key: prefix + knownFile})
-	if err != nil {
-		return nil, unlessAbsent(err)
+	known, ok, err := a.knownRun(ctx, prefix, in.Run.SinceMS)
+	if err != nil || !ok {
+		return nil, err
 	}
 	before, err := a.resultOf(ctx, in.Run, known.ID)
 	if err != nil || len(before.Columns) < len(plan.Columns) {
@@ -243,7 +245,7 @@ func (a *Activities) keep(ctx context.Context, in schemas.JudgeRequest, result s
 	scored := !slices.ContainsFunc(result.Cells, func(c schemas.CellRecord) bool { return c.State != schemas.CellScored })
 	if scored {
 		key := schemas.EvalPlanPrefix(run.Tenant, run.Suite, run.Plan) + knownFile
-		if _, err := blob.PutJSON(ctx, a.Store, key, knownRun{ID: run.ID}); err != nil {
+		if _, err := blob.PutJSON(ctx, a.Store, key, knownRun{ID: run.ID, OldestMS: oldest(run, result.Cells)}); err != nil {
 			return err
 		}
 	}

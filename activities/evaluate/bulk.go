@@ -77,7 +77,7 @@ func (l *listing) cell(ctx context.Context, c planned) error {
 		return nil //nolint:nilerr // as above
 	}
 	q := asking{run: l.in.Run, id: schemas.EvalCallID(c.ID.Call), target: t, input: input, earlier: l.work.Earlier, purpose: "answer"}
-	if answered, err := l.answered(ctx, q); answered || err != nil {
+	if _, answered, err := l.a.before(ctx, q); answered || err != nil {
 		return err
 	}
 	row, models, ok, err := l.a.Chains.Row(ctx, q.request())
@@ -88,17 +88,6 @@ func (l *listing) cell(ctx context.Context, c planned) error {
 		l.list.Rows = append(l.list.Rows, row)
 	}
 	return nil
-}
-
-// answered reports whether a run that was cut off has the answer.
-func (l *listing) answered(ctx context.Context, q asking) (bool, error) {
-	for _, start := range q.earlier {
-		e, ok, err := l.a.exchange(ctx, q, start, l.a.Records.Get)
-		if err != nil || ok && e.Status == schemas.RunDone {
-			return ok, err
-		}
-	}
-	return false, nil
 }
 
 // serves reports whether a target's models are those of the list, which has those of the first. Names may mean something else in others.

@@ -43,9 +43,12 @@ type known struct {
 	own     map[string]bool                // score identities of what this run asked
 }
 
-func (k *known) add(cells []schemas.CellRecord, own bool) {
+func (k *known) add(cells []schemas.CellRecord, own bool, answered func(schemas.CellRecord) bool) {
 	for i := range cells {
 		c := &cells[i]
+		if !answered(*c) {
+			continue
+		}
 		k.own[c.ID.Score] = k.own[c.ID.Score] || own
 		if c.Answer != nil {
 			k.answers[c.ID.Call] = c.Answer
@@ -59,7 +62,7 @@ func (k *known) add(cells []schemas.CellRecord, own bool) {
 // readsAtOnce bounds the reads of packs.
 const readsAtOnce = 16
 
-// knownOf reads all packs of a provider.
+// knownOf reads all packs of a provider. Answers that are too old for the run are not among what it returns.
 func (a *Activities) knownOf(ctx context.Context, run schemas.EvalRun, column string) (*known, error) {
 	var list []blob.Info
 	prefix := schemas.EvalPackPrefix(run.Tenant, run.Suite, column) + packFolder
@@ -83,7 +86,7 @@ func (a *Activities) knownOf(ctx context.Context, run schemas.EvalRun, column st
 	}
 	k := &known{scored: map[string]*schemas.CellRecord{}, answers: map[string]*schemas.CellAnswer{}, own: map[string]bool{}}
 	for i, cells := range all {
-		k.add(cells, strings.HasPrefix(list[i].Key, prefix+run.ID))
+		k.add(cells, strings.HasPrefix(list[i].Key, prefix+run.ID), func(c schemas.CellRecord) bool { return young(run, c, startOf(list[i].Key, prefix)) })
 	}
 	return k, nil
 }
@@ -112,7 +115,7 @@ func (a *Activities) begin(ctx context.Context, run schemas.EvalRun, column stri
 			continue
 		}
 		text, _, _ := strings.Cut(strings.TrimPrefix(info.Key, prefix), "-")
-		if start, err := strconv.ParseInt(text, 10, 64); err == nil {
+		if start, err := strconv.ParseInt(text, 10, 64); err == nil && start >= run.SinceMS {
 			earlier = append(earlier, start)
 		}
 	}

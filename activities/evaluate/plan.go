@@ -29,6 +29,7 @@ type stored struct {
 	Baseline    string                  `json:"baseline,omitempty"`
 	Earlier     string                  `json:"earlier,omitempty"` // id of the run that is the baseline
 	Fixed       map[string]string       `json:"fixed,omitempty"`   // releases that were found, by what named them: a label may have moved since
+	Contents    contents                `json:"contents,omitempty"`
 }
 
 // planned is one cell of a plan.
@@ -83,7 +84,7 @@ func (a *Activities) Plan(ctx context.Context, in schemas.EvalRequest) (schemas.
 	if err := p.write(ctx, prefix); err != nil {
 		return schemas.EvalPlan{}, err
 	}
-	if p.plan.Known, err = exists(ctx, a.Store, prefix+knownFile); err != nil {
+	if p.plan.Known, err = p.known(ctx, prefix); err != nil {
 		return schemas.EvalPlan{}, err
 	}
 	_, err = blob.PutJSON(ctx, a.Store, p.plannedKey(), plannedAs{p.plan.Hash})
@@ -118,6 +119,7 @@ func (p *planner) prepare(ctx context.Context) error {
 	if s.Budget != nil && p.plan.Budget == (schemas.EvalBudget{}) {
 		p.plan.Budget = schemas.EvalBudget(*s.Budget)
 	}
+	p.plan.SinceMS = sinceOf(p.request, s.MaxAge)
 	if p.plan.Notify = p.request.Notify; p.plan.Notify.IsZero() && s.Notify != nil {
 		p.plan.Notify = *s.Notify
 	}
@@ -170,7 +172,18 @@ func (p *planner) provide(ctx context.Context, from suite.Provider) error {
 	if pin.loaded != nil {
 		p.plan.Releases = append(p.plan.Releases, pin.loaded.Chain+"@"+pin.loaded.Hash)
 	}
-	return nil
+	return p.look(ctx, pin)
+}
+
+// look finds out what the chains of a provider look in.
+func (p *planner) look(ctx context.Context, pin *pinned) (err error) {
+	switch {
+	case pin.loaded != nil:
+		pin.within, err = p.within(ctx, pin.loaded.Content)
+	case pin.bundle != nil:
+		pin.within, err = p.within(ctx, *pin.bundle)
+	}
+	return err
 }
 
 // baseline finds out what the result is compared with. A label and a release stand in for the chains under test; an earlier run is read when
@@ -194,6 +207,9 @@ func (p *planner) baseline(ctx context.Context) error {
 			continue
 		}
 		pin, err := p.standIn(ctx, provider.Name, name)
+		if err == nil {
+			err = p.look(ctx, pin)
+		}
 		if err != nil {
 			return err
 		}
@@ -250,7 +266,7 @@ func (p *planner) each(ctx context.Context) error {
 func (p *planner) side(ctx context.Context, pins map[string]*pinned, baseline bool) error {
 	spelt := map[string]string{}
 	for id, pin := range pins {
-		spelt[id] = pin.pin
+		spelt[id] = pin.identity()
 	}
 	for id, g := range p.graders {
 		spelt[id] = g.Pin
@@ -320,7 +336,7 @@ func (p *planner) column(cell schemas.EvalCell, pin *pinned, baseline bool) int 
 		at = len(p.columns)
 		p.columnAt[key] = at
 		p.columns = append(p.columns, schemas.EvalColumn{
-			ID: digestOf(provider.ID, pin.pin)[:32], Provider: provider, Prompt: cell.Prompt, Pin: pin.pin, Baseline: baseline,
+			ID: digestOf(provider.ID, pin.identity())[:32], Provider: provider, Prompt: cell.Prompt, Pin: pin.pin, Baseline: baseline,
 		})
 	}
 	return at

@@ -20,7 +20,7 @@ func (p *planner) plannedKey() string {
 	spelt := func(pins map[string]*pinned) map[string]string {
 		out := map[string]string{}
 		for id, pin := range pins {
-			out[id] = pin.pin
+			out[id] = pin.identity()
 		}
 		return out
 	}
@@ -49,7 +49,7 @@ func (p *planner) before(ctx context.Context) (*schemas.EvalPlan, error) {
 	if err != nil {
 		return nil, unlessAbsent(err)
 	}
-	plan.Known, err = exists(ctx, p.a.Store, prefix+knownFile)
+	plan.Known, err = p.known(ctx, prefix)
 	return &plan.EvalPlan, err
 }
 
@@ -66,6 +66,6 @@ func (p *planner) asAsked(before *schemas.EvalPlan) schemas.EvalPlan {
 		return schemas.EvalPlan{}
 	}
 	plan := *before
-	plan.Budget, plan.Notify = p.plan.Budget, p.plan.Notify
+	plan.Budget, plan.Notify, plan.SinceMS = p.plan.Budget, p.plan.Notify, p.plan.SinceMS
 	return plan
 }

@@ -98,7 +98,7 @@ func (r *rig) plan(t *testing.T, in schemas.EvalRequest) (schemas.EvalPlan, sche
 	if err != nil {
 		t.Fatal(err)
 	}
-	return plan, schemas.EvalRun{Tenant: in.Tenant, Suite: in.Suite, ID: in.ID, StartMS: in.StartMS, Plan: plan.Hash}
+	return plan, schemas.EvalRun{Tenant: in.Tenant, Suite: in.Suite, ID: in.ID, StartMS: in.StartMS, Plan: plan.Hash, SinceMS: plan.SinceMS}
 }
 
 // refused plans a suite that cannot be run.
@@ -138,8 +138,12 @@ func (r *rig) columns(t *testing.T, plan schemas.EvalPlan, run schemas.EvalRun, 
 // run is a whole run without comparisons, and how many calls it made.
 func (r *rig) run(t *testing.T, ref schemas.Ref) (s schemas.EvalSummary, calls int) {
 	t.Helper()
+	return r.carryOut(t, r.request(ref))
+}
+
+func (r *rig) carryOut(t *testing.T, in schemas.EvalRequest) (s schemas.EvalSummary, calls int) {
+	t.Helper()
 	before := r.models.Stats().Chats
-	in := r.request(ref)
 	plan, run := r.plan(t, in)
 	if !plan.Known {
 		r.columns(t, plan, run, 1)

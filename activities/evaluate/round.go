@@ -42,7 +42,7 @@ func (a *Activities) further(ctx context.Context, in schemas.JudgeRequest, plan 
 	request := in.Request
 	request.Repeat = in.Request.MaxRepeat
 	p := newPlanner(a, request, from)
-	p.plan.Fixed, p.want = plan.Fixed, want
+	p.plan.Fixed, p.plan.Contents, p.want = plan.Fixed, plan.Contents, want
 	if err := p.prepare(ctx); err != nil {
 		return schemas.EvalJudgement{}, err
 	}

@@ -37,6 +37,7 @@ const (
 // pinned is a provider and what it stands for in a run.
 type pinned struct {
 	pin    string             // of its identity
+	within string             // digest of what it looks in, which is the other part of its identity; empty where it looks nowhere
 	loaded *registry.Loaded   // of a chain or a release
 	label  string             // by which it was found
 	bundle *schemas.Bundle    // of a chain that was sent along
@@ -44,6 +45,14 @@ type pinned struct {
 	source map[string]string  // of a prompt: it, with all of the project
 	parsed *prompt.Prompt     // of a prompt
 	config settingsOfProvider // of a vendor's model, where the suite says more than its name
+}
+
+// identity is what decides the provider's answers, as far as it is known beforehand.
+func (p *pinned) identity() string {
+	if p.within == "" {
+		return p.pin
+	}
+	return p.pin + "/" + p.within
 }
 
 type settingsOfProvider struct{ model string }

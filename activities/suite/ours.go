@@ -54,6 +54,27 @@ func (l *loader) seconds(into *int, most time.Duration) func(*tree.Value) {
 	}
 }
 
+// longestAge bounds max_age.
+const longestAge = 366 * 24 * time.Hour
+
+// maxAge reads how old the answers may be that a run takes.
+func (l *loader) maxAge(v *tree.Value) {
+	var age int
+	before := len(l.problems)
+	if l.seconds(&age, longestAge)(v); len(l.problems) == before {
+		ms := int64(age) * 1000
+		l.suite.MaxAge = &ms
+	}
+}
+
+// cache is promptfoo's way to ask everything anew: false.
+func (l *loader) cache(v *tree.Value) {
+	keeps := true
+	if l.flag(&keeps)(v); !keeps && l.suite.MaxAge == nil {
+		l.suite.MaxAge = new(int64)
+	}
+}
+
 func (l *loader) budget(v *tree.Value) {
 	b := &Budget{}
 	var tokens, usd *float64

@@ -17,12 +17,13 @@ type Outline struct {
 	Assertions []string        `json:"assertions"` // types, sorted; those in sets too
 	Schedule   *Schedule       `json:"schedule,omitempty"`
 	Budget     *Budget         `json:"budget,omitempty"`
+	MaxAgeMS   *int64          `json:"max_age_ms,omitempty"`
 	Policy     json.RawMessage `json:"policy,omitempty"`
 }
 
 // Outline counts what the suite holds. Nothing is expanded.
 func (s *Suite) Outline() Outline {
-	out := Outline{SuiteSummary: s.Summary(0), Schedule: s.Schedule, Budget: s.Budget, Policy: s.Policy}
+	out := Outline{SuiteSummary: s.Summary(0), Schedule: s.Schedule, Budget: s.Budget, MaxAgeMS: s.MaxAge, Policy: s.Policy}
 	types := map[string]bool{}
 	for i := range s.Cases {
 		out.Cases = plus(out.Cases, s.Cases[i].combinations())

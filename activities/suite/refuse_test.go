@@ -61,7 +61,8 @@ tests:
 schedule: every night
 policy: {thresholds: [{tag: a}], required: a, no_regression: {alpha: 2}}
 budget: {usd: -1}
-evaluateOptions: {repeat: 0}
+evaluateOptions: {repeat: 0, cache: 1}
+max_age: a day
 `,
 	}), "suite.yaml")
 	if want := "suite.yaml:18:13: this key has no effect: tenuto writes reports where its own flags say\n"; lines(warnings) != want {
@@ -79,7 +80,7 @@ evaluateOptions: {repeat: 0}
 		"suite.yaml:31:35: JavaScript files", "suite.yaml:32:36: an assertion has no key `treshold`: did you mean `threshold`?", "suite.yaml:33:16: `trajectory:tool-used` is not supported",
 		"suite.yaml:34:9: the assert-set is empty", "suite.yaml:35:31: the template is wrong", "suite.yaml:35:54: scripts in files", "suite.yaml:36:9: `type` is missing",
 		"suite.yaml:37:30: `transformVars`", "suite.yaml:37:50: `storeOutputAs`", "suite.yaml:38:29: scoring functions", "suite.yaml:39:11: `every night` is no time table",
-		"suite.yaml:40:23: a threshold says", "suite.yaml:40:70: a number from", "suite.yaml:41:9: a budget says", "suite.yaml:42:27: a whole number from 1",
+		"suite.yaml:40:23: a threshold says", "suite.yaml:40:70: a number from", "suite.yaml:41:9: a budget says", "suite.yaml:42:27: a whole number from 1", "suite.yaml:42:37: true or false", "suite.yaml:43:10: a duration up to",
 	} {
 		if !strings.Contains(got, want) {
 			t.Errorf("missing: %s", want)

@@ -18,7 +18,7 @@ func (l *loader) root(v *tree.Value) {
 	ok := l.object(v, "a suite", keys{
 		"$schema": nil, "assertionTemplates": nil, "description": l.text(&s.Description), "tags": l.tags, "metadata": l.data(&s.Metadata), "env": l.env,
 		"prompts": l.prompts, "providers": l.providers, "targets": l.providers, "defaultTest": l.defaultTest, "tests": nil, "scenarios": nil,
-		"evaluateOptions": l.evaluateOptions, "schedule": l.schedule, "policy": l.policy, "budget": l.budget, "baseline": l.text(&s.Baseline), "notify": l.notify,
+		"evaluateOptions": l.evaluateOptions, "schedule": l.schedule, "policy": l.policy, "budget": l.budget, "baseline": l.text(&s.Baseline), "notify": l.notify, "max_age": l.maxAge,
 		"outputPath":         l.without("tenuto writes reports where its own flags say"),
 		"sharing":            l.without("reports are kept in the object store"),
 		"writeLatestResults": l.without("every run is kept"),
@@ -97,7 +97,7 @@ func (l *loader) evaluateOptions(v *tree.Value) {
 	l.object(v, "evaluateOptions", keys{
 		"repeat": l.count(&o.Repeat, 1, 1000), "maxConcurrency": l.count(&o.MaxConcurrency, 1, 10_000),
 		"timeoutMs": l.count(&o.TimeoutMS, 0, 3_600_000), "delay": l.count(&o.DelayMS, 0, 3_600_000),
-		"cache":                l.without("cells are shared by their content; --fresh asks anew"),
+		"cache":                l.cache,
 		"showProgressBar":      l.without("progress is shown where there is a terminal"),
 		"maxEvalTimeMs":        l.without("a run is bounded by its budget"),
 		"eventSource":          l.without("it is for promptfoo's telemetry"),

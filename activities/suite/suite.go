@@ -63,6 +63,7 @@ type Suite struct {
 	Budget      *Budget
 	Baseline    string // what runs are compared with where nobody says otherwise: a label or the hash of a release
 	Notify      *schemas.EvalNotify
+	MaxAge      *int64 // milliseconds; answers that were given longer before a run's start are asked for anew. Nil takes every answer
 }
 
 // Prompt is one variant of what is asked.

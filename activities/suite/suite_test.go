@@ -144,6 +144,7 @@ scenarios:
 schedule: {cron: "0 3 * * *", timezone: Europe/Berlin, jitter: 10m, catchup: 6h}
 policy: {required: [languages], thresholds: {tag: smoke, pass_rate: 0.9}, no_regression: {measure: score, alpha: 0.01}}
 budget: {tokens: 100000, usd: 1.5}
+max_age: 20h
 `,
 	"prompts/a.txt": "First {{word}}\n---\n\n---\nSecond {{word}}\n",
 	"chat.json":     `[{"role": "system", "content": "Be brief."}, {"role": "user", "content": "{{word}} {{language}}"}]`,
@@ -170,6 +171,9 @@ func TestLoad(t *testing.T) {
 	}
 	if diff := cmp.Diff(&suite.Schedule{Cron: "0 3 * * *", TimeZone: "Europe/Berlin", JitterS: 600, CatchUpS: 6 * 3600}, s.Schedule); diff != "" {
 		t.Errorf("schedule (-want +got):\n%s", diff)
+	}
+	if s.MaxAge == nil || *s.MaxAge != 20*3600*1000 {
+		t.Errorf("max_age is %v", s.MaxAge)
 	}
 	if diff := cmp.Diff(&suite.Budget{Tokens: 100_000, USD: 1.5}, s.Budget); diff != "" {
 		t.Errorf("budget (-want +got):\n%s", diff)

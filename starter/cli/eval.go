@@ -100,6 +100,9 @@ func writeSuite(w io.Writer, file string, o *wire.SuiteOutline) {
 	if o.Budget != nil {
 		line("budget", "%s", budgetText(o))
 	}
+	if o.MaxAgeMS != nil {
+		line("max_age", "%s: older answers are asked for anew", seconds(int(*o.MaxAgeMS/1000)))
+	}
 	if len(o.Policy) > 0 {
 		line("policy", "%s", o.Policy)
 	}

@@ -225,12 +225,22 @@ func rulingText(e schemas.EvalSummary) string {
 	return text
 }
 
+// agedText says how old the oldest answer is, where that is a day or more.
+func agedText(e schemas.EvalSummary) string {
+	const day = 24 * time.Hour
+	age := time.Duration(e.StartMS-e.OldestMS) * time.Millisecond
+	if e.OldestMS == 0 || age < day {
+		return ""
+	}
+	return " (the oldest answered " + counted(int(age/day), "day") + " ago)"
+}
+
 func cellsText(e schemas.EvalSummary) string {
 	parts := []string{fmt.Sprintf("%s: %s passed, %s failed", grouped(e.Counts.Total()), grouped(e.Counts.Passed), grouped(e.Counts.Failed))}
 	for _, part := range []struct {
 		n    int
 		what string
-	}{{e.Counts.Errored, "errored"}, {e.Counts.NotRun, "not run"}, {e.Reused, "known from before"}} {
+	}{{e.Counts.Errored, "errored"}, {e.Counts.NotRun, "not run"}, {e.Reused, "known from before" + agedText(e)}} {
 		if part.n > 0 {
 			parts = append(parts, grouped(part.n)+" "+part.what)
 		}

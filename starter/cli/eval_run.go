@@ -12,6 +12,7 @@ import (
 	"net/url"
 	"runtime/debug"
 	"strings"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -29,25 +30,28 @@ type reportFiles struct {
 
 type runSuite struct {
 	reportFiles
-	Suite       string   `arg:"" help:"File of the suite."`
-	Project     string   `placeholder:"DIR" help:"Folder of the project whose chains, prompts and models the suite names (default: the nearest with a tenuto.yaml, from the suite upwards)."`
-	Name        string   `placeholder:"NAME" help:"Name of the suite, by which its runs are known (default: that of the file)."`
-	Release     []string `sep:"none" placeholder:"CHAIN@LABEL" help:"Test this release of a chain that the suite names without a version, by a label or a hash, and not the project's."`
-	Baseline    string   `placeholder:"RELEASE" help:"Compare with this label, release, or earlier run of the suite (default: the suite's)."`
-	Repeat      int      `placeholder:"N" help:"Samples of each case (default: the suite's)."`
-	MaxRepeat   int      `placeholder:"N" help:"Samples that a case near its threshold may have."`
-	BudgetUSD   float64  `name:"budget-usd" placeholder:"X" help:"Pause when so many US dollars are used up (default: the suite's)."`
-	BudgetToken int64    `name:"budget-tokens" placeholder:"N" help:"Pause when so many tokens are used up (default: the suite's)."`
-	AllowCells  int64    `default:"${cells}" placeholder:"N" help:"At most so many cells (default: ${cells})."`
-	Grader      string   `placeholder:"PROVIDER" help:"Who judges for assertions that name nobody, as suites spell providers."`
-	Batch       bool     `help:"Ask by the batch interfaces of providers that have one: slower, and cheaper."`
-	Detach      bool     `help:"Do not wait for the end."`
+	Suite       string         `arg:"" help:"File of the suite."`
+	Project     string         `placeholder:"DIR" help:"Folder of the project whose chains, prompts and models the suite names (default: the nearest with a tenuto.yaml, from the suite upwards)."`
+	Name        string         `placeholder:"NAME" help:"Name of the suite, by which its runs are known (default: that of the file)."`
+	Release     []string       `sep:"none" placeholder:"CHAIN@LABEL" help:"Test this release of a chain that the suite names without a version, by a label or a hash, and not the project's."`
+	Baseline    string         `placeholder:"RELEASE" help:"Compare with this label, release, or earlier run of the suite (default: the suite's)."`
+	Repeat      int            `placeholder:"N" help:"Samples of each case (default: the suite's)."`
+	MaxRepeat   int            `placeholder:"N" help:"Samples that a case near its threshold may have."`
+	BudgetUSD   float64        `name:"budget-usd" placeholder:"X" help:"Pause when so many US dollars are used up (default: the suite's)."`
+	BudgetToken int64          `name:"budget-tokens" placeholder:"N" help:"Pause when so many tokens are used up (default: the suite's)."`
+	AllowCells  int64          `default:"${cells}" placeholder:"N" help:"At most so many cells (default: ${cells})."`
+	Grader      string         `placeholder:"PROVIDER" help:"Who judges for assertions that name nobody, as suites spell providers."`
+	MaxAge      *time.Duration `placeholder:"DURATION" xor:"age" help:"Ask anew what was answered longer ago, such as 20h (default: the suite's max_age, or any age)."`
+	Fresh       bool           `xor:"age" help:"Ask everything anew, as --max-age 0s."`
+	Batch       bool           `help:"Ask by the batch interfaces of providers that have one: slower, and cheaper."`
+	Detach      bool           `help:"Do not wait for the end."`
 }
 
 // Help says how a run ends.
 func (runSuite) Help() string {
 	return `The suite is sent along with the files that it names and what its project says. A run goes on when this command, a worker or a gateway ends, ` +
-		`and what was asked before, in whichever run, is not asked again. The exit status is 0 if the gate passed, 3 if it failed, if a cell has no ` +
+		`and what was asked before, in whichever run, is not asked again, unless --max-age or --fresh say so, or the documents have changed in which a chain ` +
+		`looks. The exit status is 0 if the gate passed, 3 if it failed, if a cell has no ` +
 		`result, or if there is not enough data, and 1 if the run broke.`
 }
 
@@ -55,6 +59,10 @@ func (runSuite) Help() string {
 func (c runSuite) Run(s *session) error {
 	if c.AllowCells < 1 {
 		return schemas.Errorf(schemas.Invalid, "--allow-cells is %d: allow at least 1 cell", c.AllowCells)
+	}
+	age, err := c.age()
+	if err != nil {
+		return err
 	}
 	pack, err := c.pack(s)
 	if err != nil {
@@ -74,7 +82,7 @@ func (c runSuite) Run(s *session) error {
 	}
 	started, err := c.start(s, gateway, pack.Suite, rest.NewEval{
 		Package: hash, Releases: releases, Baseline: c.Baseline, Grader: c.Grader, Repeat: c.Repeat, MaxRepeat: c.MaxRepeat,
-		Budget: schemas.EvalBudget{Tokens: c.BudgetToken, USD: c.BudgetUSD}, MaxCells: c.AllowCells, Bulk: c.Batch,
+		Budget: schemas.EvalBudget{Tokens: c.BudgetToken, USD: c.BudgetUSD}, MaxCells: c.AllowCells, Bulk: c.Batch, MaxAgeMS: age,
 	})
 	if err != nil {
 		return err
@@ -87,6 +95,21 @@ func (c runSuite) Run(s *session) error {
 	}
 	fmt.Fprintf(s.stderr, "run %s of suite %s\n", started.ID, started.Suite)
 	return run.follow(s, c.reportFiles)
+}
+
+// age is how old answers may be, milliseconds; nil leaves it to the suite.
+func (c runSuite) age() (*int64, error) {
+	if c.Fresh {
+		return new(int64), nil
+	}
+	if c.MaxAge == nil {
+		return nil, nil
+	}
+	if *c.MaxAge < 0 {
+		return nil, schemas.Errorf(schemas.Invalid, "--max-age is %s: say how old an answer may be, such as 20h, or 0s to ask everything anew", *c.MaxAge)
+	}
+	ms := c.MaxAge.Milliseconds()
+	return &ms, nil
 }
 
 // packGC is the percentage by which the heap may grow between collections while a suite is read. What a suite can hold is bounded, and it is soon

@@ -211,7 +211,7 @@ func (g *Gateway) evalRequest(ctx context.Context, suite string, in rest.NewEval
 	tenant := caller(ctx).Tenant
 	request := schemas.EvalRequest{
 		Tenant: tenant, Suite: suite, ID: newID(), StartMS: g.now().UnixMilli(), Baseline: in.Baseline, Grader: in.Grader,
-		Repeat: in.Repeat, MaxRepeat: in.MaxRepeat, Budget: in.Budget, MaxCells: in.MaxCells, Bulk: in.Bulk,
+		Repeat: in.Repeat, MaxRepeat: in.MaxRepeat, Budget: in.Budget, MaxCells: in.MaxCells, Bulk: in.Bulk, MaxAgeMS: in.MaxAgeMS,
 		Trigger: schemas.EvalManual, By: actor(ctx), Notify: in.Notify,
 	}
 	if in.MaxRepeat > 0 && in.MaxRepeat < in.Repeat {

@@ -173,8 +173,17 @@ func runFacts(v *view) [][2]string {
 	add("Package", v.Package)
 	add("Plan", v.Plan)
 	facts = append(facts, [2]string{"Paid now", fmt.Sprintf("%s, %s, %d tokens", money(v.Cost), plural(v.Usage.Calls, "call"), v.Usage.InputTokens+v.Usage.OutputTokens)},
-		[2]string{"Known before", plural(v.Reused, "cell")})
+		[2]string{"Known before", knownBefore(v)})
 	return facts
+}
+
+// knownBefore counts the cells that nobody was asked for, and says how old the answers are.
+func knownBefore(v *view) string {
+	text := plural(v.Reused, "cell")
+	if v.Reused > 0 && v.OldestMS > 0 {
+		text += ", the oldest answered on " + time.UnixMilli(v.OldestMS).UTC().Format(time.DateOnly)
+	}
+	return text
 }
 
 // contentPolicy is the page's Content-Security-Policy (https://www.w3.org/TR/CSP3/#grammardef-hash-source).

@@ -23,6 +23,7 @@ type NewEval struct {
 	MaxRepeat int                `json:"max_repeat,omitempty" minimum:"0" maximum:"1000" doc:"Samples that a case near its threshold may have."`
 	Budget    schemas.EvalBudget `json:"budget,omitzero" doc:"Over that of the suite. A run that has used it up pauses."`
 	MaxCells  int64              `json:"max_cells,omitempty" minimum:"0" doc:"Cells that the run may have; 0 is 100000."`
+	MaxAgeMS  *int64             `json:"max_age_ms,omitempty" minimum:"0" doc:"Answers that were given longer before the start are asked for anew, in milliseconds; 0 asks everything anew. Absent is the suite's, or any age."`
 	Bulk      bool               `json:"bulk,omitempty" doc:"Ask by the batch interfaces of providers that have one."`
 	Notify    schemas.EvalNotify `json:"notify,omitzero" doc:"Who is told of a regression, over the suite's."`
 }
