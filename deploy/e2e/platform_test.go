@@ -20,4 +20,5 @@ func TestPlatform(t *testing.T) {
 	t.Run("keys", h.testKeys)
 	t.Run("tenants", h.testTenants)
 	t.Run("fan-out", h.testFanOut)
+	t.Run("evaluated documents", h.testEvaluatedDocuments)
 }
