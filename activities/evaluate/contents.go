@@ -107,6 +107,9 @@ func (a *Activities) contentsOf(ctx context.Context, tenant, collection string) 
 			return "", err
 		}
 		parts = append(parts, source, state.Complete, state.Recipe, state.Parser)
+		if !state.Complete {
+			parts = append(parts, state.Snapshot) // of this ingestion, and of no other that is under way
+		}
 		for _, b := range state.Buckets {
 			parts = append(parts, b.Digest)
 		}
