@@ -47,7 +47,8 @@ func depth(a Assertion) int {
 }
 
 // Combine is the result of several, by promptfoo's rules: the score is the mean by weight, 0 if no result has weight; without a threshold
-// all must hold, and with one only the score must reach it. The reason is that of the last one that fails. No results are a pass.
+// all must hold, and with one only the score must reach it. The reason is that of the last one that fails. One that weighs nothing is there to be
+// seen, and fails nothing; a set does. No results are a pass.
 func Combine(results []schemas.AssertionResult, threshold *float64) schemas.AssertionResult {
 	if len(results) == 0 {
 		return schemas.AssertionResult{Pass: true, Score: 1, Weight: 1, Reason: "No assertions"}
@@ -56,7 +57,7 @@ func Combine(results []schemas.AssertionResult, threshold *float64) schemas.Asse
 	sum, weight := 0.0, 0.0
 	for _, r := range results {
 		sum, weight = sum+r.Score*r.Weight, weight+r.Weight
-		if !r.Pass {
+		if !r.Pass && (r.Weight > 0 || r.Type == "assert-set") {
 			whole.Pass, whole.Reason = false, r.Reason
 		}
 	}
