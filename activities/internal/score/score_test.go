@@ -138,6 +138,7 @@ func TestScoreAll(t *testing.T) {
 		{name: "one fails", assert: []score.Assertion{yes, no}, want: schemas.AssertionResult{Score: 0.75, Reason: `Expected output to contain "no"`, Named: map[string]float64{"tone": 0.75}}},
 		{name: "the threshold decides", assert: []score.Assertion{yes, no}, threshold: new(0.75), want: schemas.AssertionResult{Pass: true, Score: 0.75, Reason: "Aggregate score 0.75 ≥ 0.75 threshold", Named: map[string]float64{"tone": 0.75}}},
 		{name: "weight 0 fails nothing", assert: []score.Assertion{yes, silent}, want: schemas.AssertionResult{Pass: true, Score: 1, Reason: "All assertions passed", Named: map[string]float64{"tone": 1}}},
+		{name: "a metric without weight", assert: []score.Assertion{yes, {Type: "contains", Value: "y", Metric: "shown", Weight: new(0.0)}}, want: schemas.AssertionResult{Pass: true, Score: 1, Reason: "All assertions passed", Named: map[string]float64{"tone": 1, "shown": 1}}},
 		{name: "a set of weight 0 fails", assert: []score.Assertion{yes, {Type: "assert-set", Weight: new(0.0), Assert: []score.Assertion{no}}}, want: schemas.AssertionResult{Score: 1, Reason: `Expected output to contain "no"`, Named: map[string]float64{"tone": 1}}},
 		{name: "a set in a set", assert: []score.Assertion{{Type: "assert-set", Assert: []score.Assertion{no}, Threshold: new(0.0)}}, want: schemas.AssertionResult{Score: 0, Pass: true, Reason: "All assertions passed", Named: map[string]float64{"tone": 0}}},
 	}

@@ -74,26 +74,35 @@ func Combine(results []schemas.AssertionResult, threshold *float64) schemas.Asse
 	return whole
 }
 
-// named gathers scores by metric: means by weight.
+// named gathers scores by metric: means by weight, and the plain mean of those that weigh nothing.
 func named(results []schemas.AssertionResult) map[string]float64 {
-	sums, weights := map[string]float64{}, map[string]float64{}
+	scores, weights := map[string][]float64{}, map[string][]float64{}
+	add := func(metric string, score, weight float64) {
+		scores[metric], weights[metric] = append(scores[metric], score), append(weights[metric], weight)
+	}
 	for _, r := range results {
 		if r.Metric != "" {
-			sums[r.Metric] += r.Score * r.Weight
-			weights[r.Metric] += r.Weight
+			add(r.Metric, r.Score, r.Weight)
 		}
 		for _, metric := range slices.Sorted(maps.Keys(r.Named)) {
 			if metric != r.Metric {
-				sums[metric] += r.Named[metric] * r.Weight
-				weights[metric] += r.Weight
+				add(metric, r.Named[metric], r.Weight)
 			}
 		}
 	}
-	if len(sums) == 0 {
+	if len(scores) == 0 {
 		return nil
 	}
-	for metric, sum := range sums {
-		sums[metric] = ratio(sum, weights[metric])
+	means := make(map[string]float64, len(scores))
+	for metric, list := range scores {
+		sum, weight, plain := 0.0, 0.0, 0.0
+		for i, score := range list {
+			sum, weight, plain = sum+score*weights[metric][i], weight+weights[metric][i], plain+score
+		}
+		means[metric] = ratio(sum, weight)
+		if weight == 0 {
+			means[metric] = plain / float64(len(list))
+		}
 	}
-	return sums
+	return means
 }
