@@ -208,6 +208,21 @@ type EvalSummary struct {
 	PlannedMS int64       `json:"planned_ms,omitempty"`
 	SameAs    string      `json:"same_as,omitempty"`  // id of the run that found the same, nobody being asked anew: its files are those of this run
 	Warnings  []string    `json:"warnings,omitempty"` // of the plan
+
+	Failing []EvalFailing `json:"failing,omitempty"` // why cells did not pass, those without a result first; at most [MaxEvalFailing]
+}
+
+// MaxEvalFailing bounds the reasons that a summary names; the result has all.
+const MaxEvalFailing = 5
+
+// EvalFailing is one reason for which cells under test did not pass, with the first of them.
+type EvalFailing struct {
+	State  CellState `json:"state"`
+	Reason string    `json:"reason"` // its beginning
+	Cells  int       `json:"cells"`  // for this reason
+	Case   string    `json:"case"`   // id of the first
+	Title  string    `json:"title,omitempty"`
+	Column string    `json:"column"` // provider and prompt
 }
 
 // EvalResult is everything that is known of a run that ended: what reports are made of.

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/tenuto-dev/tenuto/activities/internal/report"
 	"github.com/tenuto-dev/tenuto/activities/internal/verdict"
 	"github.com/tenuto-dev/tenuto/schemas"
 )
@@ -56,7 +57,9 @@ func Judge(in Judging) (schemas.EvalResult, error) {
 	groups := groupsOf(j.cells)
 	r.Flaky = j.flaky(groups)
 	r.Regressions = j.regressions(groups)
-	r.EvalSummary, err = j.summary(r)
+	if r.EvalSummary, err = j.summary(r); err == nil {
+		r.Failing = report.Failing(r)
+	}
 	return r, err
 }
 

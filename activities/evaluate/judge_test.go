@@ -316,6 +316,7 @@ func TestSummary(t *testing.T) {
 		ID: "run-2", Suite: "answers", StartMS: 1, EndMS: 9, Trigger: schemas.EvalGate, By: schemas.Actor{Name: "Ada"}, Package: "abc", Plan: "plan",
 		Ruling: schemas.RulingPassed, Counts: schemas.CellCounts{Passed: 1, Failed: 1}, PassRate: 0.5, Score: 0.5, Cells: 2, Reused: 2,
 		Usage: schemas.Usage{Calls: 4}, Cost: schemas.Cost{USD: 0.5}, Releases: []string{"ask@r1", "qa@r2"}, Baseline: "production", Stopped: true, PlannedMS: 3,
+		Failing: []schemas.EvalFailing{{State: schemas.CellScored, Reason: "wrong", Cells: 1, Case: "case-001", Column: "chain:qa"}},
 	}
 	if diff := cmp.Diff(want, got, cmpopts.EquateEmpty()); diff != "" {
 		t.Errorf("(-want +got)\n%s", diff)

@@ -314,7 +314,11 @@ func (p *planner) serving(name string) (schemas.Models, error) {
 	if name == "" {
 		return own, schemas.Errorf(schemas.Invalid, "the prompt names no model: write `model:` into its front matter")
 	}
-	return own, schemas.Errorf(schemas.Invalid, "there is no model %s in the project, and the installation has none of that name", name)
+	hint := "name one of models.yaml, or PROVIDER/MODEL of the installation"
+	if near := suite.Closest(name, slices.Concat(slices.Sorted(maps.Keys(own.Models)), slices.Sorted(maps.Keys(own.Routes)))); near != "" {
+		hint = "did you mean " + near + "?"
+	}
+	return own, schemas.Errorf(schemas.Invalid, "there is no model %s in the project, and the installation has none of that name: %s", name, hint)
 }
 
 // vendorDriver says how a vendor that promptfoo names is reached: by which driver, and where its key is, if not in a variable of its own name.

@@ -103,7 +103,7 @@ func (l *loader) assertion(v *tree.Value, depth int) (schemas.Assertion, bool) {
 	var a schemas.Assertion
 	var config, scores nunjucks.Object
 	known := keys{
-		"type": l.text(&a.Type), "metric": l.text(&a.Metric), "weight": l.number(&a.Weight), "threshold": l.number(&a.Threshold),
+		"type": l.text(&a.Type), "metric": l.templated(&a.Metric), "weight": l.number(&a.Weight), "threshold": l.number(&a.Threshold),
 		"config":  l.data(&config),
 		"options": func(v *tree.Value) { l.object(v, "options of an assertion", keys{"factuality": l.data(&scores)}) },
 	}
@@ -226,6 +226,9 @@ func (l *loader) short(v *tree.Value, text string) (schemas.Assertion, bool) {
 	case base == "javascript":
 		a.Value = strings.TrimSpace(value)
 	case value != "":
+		if base != "is-json" && base != "contains-json" && base != "llm-rubric" { // as promptfoo does
+			value = strings.TrimSpace(value)
+		}
 		l.template(v, value)
 		a.Value = value
 	}

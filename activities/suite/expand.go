@@ -271,7 +271,7 @@ func (x *expander) identify(cell *schemas.EvalCell, vars nunjucks.Object) {
 	}
 	cell.ID.Call = digest(call)
 	cell.ID.Score = digest(map[string]any{
-		"format": 1.0, "call": cell.ID.Call, "vars": vars, "assertions": cell.Assertions, "threshold": cell.Threshold, "transform": cell.Transform,
+		"format": 2.0, "call": cell.ID.Call, "vars": vars, "assertions": cell.Assertions, "threshold": cell.Threshold, "transform": cell.Transform,
 		"graders": x.graders(cell.Assertions, map[string]any{}),
 	})
 }

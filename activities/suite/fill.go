@@ -142,10 +142,14 @@ func (x *expander) within(v any, names nunjucks.Object) (any, error) {
 	return v, nil
 }
 
-// assertions renders the values of assertions. JavaScript that is no template stays as it is.
+// assertions renders the values of assertions, and the names of their metrics. JavaScript that is no template stays as it is.
 func (x *expander) assertions(list []schemas.Assertion, names nunjucks.Object) ([]schemas.Assertion, error) {
 	var out []schemas.Assertion
 	for _, a := range list {
+		var err error
+		if a.Metric, err = x.text(a.Metric, names); err != nil {
+			return nil, err
+		}
 		script, isText := a.Value.(string)
 		if strings.HasSuffix(a.Type, "javascript") && isText {
 			if rendered, err := x.text(script, names); err == nil {
@@ -158,7 +162,6 @@ func (x *expander) assertions(list []schemas.Assertion, names nunjucks.Object) (
 			}
 			a.Value = value
 		}
-		var err error
 		if a.Assert, err = x.assertions(a.Assert, names); err != nil {
 			return nil, err
 		}

@@ -139,6 +139,10 @@ func TestShortForms(t *testing.T) {
 	for text, want := range map[string]schemas.Assertion{
 		"plain, with: colon":     {Type: "equals", Value: "plain, with: colon"},
 		"contains:a: b":          {Type: "contains", Value: "a: b"},
+		" contains: a b ":        {Type: "contains", Value: "a b"},
+		"regex: ^a":              {Type: "regex", Value: "^a"},
+		"similar(0.5): x":        {Type: "similar", Value: "x", Threshold: &half},
+		"llm-rubric: is kind":    {Type: "llm-rubric", Value: " is kind"},
 		"not-contains-any:a , b": {Type: "not-contains-any", Value: []any{"a", "b"}},
 		"similar:x":              {Type: "similar", Value: "x", Threshold: &preset},
 		"similar(0.5):x":         {Type: "similar", Value: "x", Threshold: &half},

@@ -9,19 +9,24 @@ import (
 // meant ends a sentence about an unknown key: with the known one that was probably meant, else with all if they are few.
 func meant(name string, known keys) string {
 	names := slices.Sorted(maps.Keys(known))
-	best, least := "", 3
-	for _, k := range names {
-		if d := distance(strings.ToLower(name), strings.ToLower(k)); d < least {
-			best, least = k, d
-		}
-	}
-	switch {
+	switch best := Closest(name, names); {
 	case best != "":
 		return ": did you mean `" + best + "`?"
 	case len(names) > 20:
 		return ": remove it"
 	}
 	return "; it has " + strings.Join(names, ", ")
+}
+
+// Closest is the name, of those that there are, that was probably meant by one with a slip or two; empty if none is like it.
+func Closest(name string, names []string) string {
+	best, least := "", min(3, 1+len(name)/3)
+	for _, k := range names {
+		if d := distance(strings.ToLower(name), strings.ToLower(k)); d < least {
+			best, least = k, d
+		}
+	}
+	return best
 }
 
 // distance is the Levenshtein distance of two short texts.

@@ -230,6 +230,10 @@ func (l *loader) spelling(v *tree.Value, id string) (Provider, bool) {
 			p.API, p.Version = api, model
 		}
 	default:
+		if meant := Closest(scheme, append([]string{"echo", "chain", "release", "prompt", "model"}, vendors...)); meant != "" && meant != scheme {
+			l.at(v, "`%s` is no provider: did you mean `%s`?", clip(id), clip(meant+strings.TrimPrefix(id, scheme)))
+			return p, false
+		}
 		l.at(v, "`%s` is no provider: write chain:NAME@LABEL, release:HASH, prompt:NAME, model:NAME, PROVIDER/MODEL, echo, or a vendor's model such as openai:gpt-5-mini", clip(id))
 		return p, false
 	}

@@ -73,7 +73,7 @@ max_age: a day
 		"suite.yaml:2:5: Python code is not run", "suite.yaml:3:5: exec: runs a program", "suite.yaml:4:5: the template is wrong in its line 1, column 11: there is no filter `nope`",
 		"suite.yaml:5:5: prompts of other services", "suite.yaml:6:5: there is no file gone.txt", "suite.yaml:7:5: no file matches", "suite.yaml:8:5: the path leads out",
 		"suite.yaml:9:5: the path leads out", "suite.yaml:11:5: Python code", "suite.yaml:12:5: JavaScript files", "suite.yaml:13:5: exec:", "suite.yaml:14:5: HTTP endpoints",
-		"suite.yaml:15:10: HTTP endpoints", "suite.yaml:16:5: `openia:gpt-5` is no provider", "suite.yaml:17:5: `id` is missing", "suite.yaml:19:10: attacks",
+		"suite.yaml:15:10: HTTP endpoints", "suite.yaml:16:5: `openia:gpt-5` is no provider: did you mean `openai:gpt-5`?", "suite.yaml:17:5: `id` is missing", "suite.yaml:19:10: attacks",
 		"suite.yaml:20:13: extensions are code", "suite.yaml:21:18: filters of your own", "suite.yaml:22:1: a suite has no key `defaultTests`: did you mean `defaultTest`?",
 		"suite.yaml:24:5: Python code", "suite.yaml:25:5: tests are not fetched", "suite.yaml:26:15: JavaScript files", "suite.yaml:26:34: the variable `b` has no value",
 		"suite.yaml:27:5: a test has no key `asserts`: did you mean `assert`?", "suite.yaml:29:16: `python` is not supported: Python code", "suite.yaml:30:16: there is no assertion `containz`",
@@ -354,6 +354,35 @@ func TestAssertionsOfLists(t *testing.T) {
 			t.Errorf("%s: %s", text, lines(problems))
 		case want == "" && strings.Contains(text, "options") && string(s.Cases[0].Assertions[0].Config) != `{"factuality":{"subset":0.5}}`:
 			t.Errorf("%s: %s", text, s.Cases[0].Assertions[0].Config)
+		}
+	}
+}
+
+// TestNothing refuses suites in which nothing could fail.
+func TestNothing(t *testing.T) {
+	t.Parallel()
+	for name, files := range map[string]map[string]string{
+		"a list":      {"suite.yaml": "prompts: p\nproviders: echo\ntests: []\n"},
+		"a null":      {"suite.yaml": "prompts: p\nproviders: echo\ntests:\n"},
+		"a file":      {"suite.yaml": "prompts: p\nproviders: echo\ntests: t.csv\n", "t.csv": "a,__expected\n"},
+		"no scenario": {"suite.yaml": "prompts: p\nproviders: echo\nscenarios: []\n"},
+	} {
+		_, problems, _ := suite.Load(folder(files), "suite.yaml")
+		if len(problems) != 1 || problems[0].Line != 3 || !strings.HasPrefix(problems[0].Message, "there is no test here") {
+			t.Errorf("%s: %s", name, lines(problems))
+		}
+	}
+	if s := load(t, map[string]string{"suite.yaml": "prompts: p\nproviders: echo\n"}); len(s.Cases) != 1 {
+		t.Errorf("a suite without tests has %d cases", len(s.Cases))
+	}
+}
+
+func TestClosest(t *testing.T) {
+	t.Parallel()
+	names := []string{"gpt-4o", "gpt-4o-mini", "claude", "a"}
+	for name, want := range map[string]string{"gpt-4o-mni": "gpt-4o-mini", "GPT-4o": "gpt-4o", "cluade": "claude", "z": "", "llama": ""} {
+		if got := suite.Closest(name, names); got != want {
+			t.Errorf("%s: %q, want %q", name, got, want)
 		}
 	}
 }

@@ -1,6 +1,7 @@
 package suite
 
 import (
+	"cmp"
 	"strings"
 
 	"github.com/tenuto-dev/tenuto/activities/internal/nunjucks"
@@ -46,8 +47,11 @@ func (l *loader) root(v *tree.Value) {
 			map[string]func(*tree.Value){"tests": l.tests, "scenarios": l.scenarios}[key](part)
 		}
 	}
-	if v.Get("tests") == nil && v.Get("scenarios") == nil {
+	switch given := cmp.Or(v.Get("tests"), v.Get("scenarios")); {
+	case given == nil:
 		l.add(Case{File: v.File, Line: v.Line}, v)
+	case len(s.Cases) == 0 && len(l.problems) == 0:
+		l.at(given, "there is no test here, so nothing could fail: write one, or remove the key, and each prompt is asked once as it is")
 	}
 	l.names(v)
 }

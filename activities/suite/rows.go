@@ -61,7 +61,7 @@ func (l *loader) addRow(heads, row []*tree.Value) {
 			if strings.TrimSpace(cell.Text) == "" {
 				continue
 			}
-			if a, ok := l.short(cell, cell.Text); ok {
+			if a, ok := l.short(cell, strings.TrimSpace(cell.Text)); ok {
 				number := strings.TrimPrefix(name, "__expected")
 				if number == "" {
 					number = "1"
@@ -71,6 +71,7 @@ func (l *loader) addRow(heads, row []*tree.Value) {
 			}
 		case name == "__metric":
 			metric = cell.Text
+			l.template(cell, metric)
 		case strings.HasPrefix(name, "__") && !strings.HasPrefix(name, "__config:"):
 			l.special(&c, name, head, cell)
 		case !strings.HasPrefix(name, "__"):

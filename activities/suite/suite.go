@@ -213,6 +213,14 @@ func (l *loader) text(into *string) func(*tree.Value) {
 	}
 }
 
+// templated is text that may be a template.
+func (l *loader) templated(into *string) func(*tree.Value) {
+	return func(v *tree.Value) {
+		l.text(into)(v)
+		l.template(v, *into)
+	}
+}
+
 func (l *loader) number(into **float64) func(*tree.Value) {
 	return func(v *tree.Value) {
 		f, ok := v.Number()

@@ -118,7 +118,7 @@ evaluateOptions: {repeat: 2, maxConcurrency: 4, showProgressBar: false}
 assertionTemplates:
   short: {type: javascript, value: output.length < 100, weight: 0.5}
 defaultTest:
-  assert: [{$ref: "#/assertionTemplates/short", metric: length}]
+  assert: [{$ref: "#/assertionTemplates/short", metric: "length of {{word}}"}]
   vars: {word: hello}
   options: {provider: openai:gpt-5, rubricPrompt: "Grade {{output}}", seed: 7}
   threshold: 0.5
@@ -220,7 +220,7 @@ func TestCells(t *testing.T) {
 	first := made[0]
 	half, two, hundred := 0.5, 2.0, 100.0
 	want := []schemas.Assertion{
-		{Type: "javascript", Value: "output.length < 100", Weight: &half, Metric: "length"},
+		{Type: "javascript", Value: "output.length < 100", Weight: &half, Metric: "length of hello"},
 		{Type: "not-contains", Value: "French!"},
 		{Type: "assert-set", Weight: &two, Threshold: &half, Assert: []schemas.Assertion{
 			{Type: "llm-rubric", Value: "is French", Provider: "openai:gpt-5", RubricPrompt: "Grade {{output}}"},
@@ -257,7 +257,7 @@ func TestRows(t *testing.T) {
 	}
 	quarter, most := 0.25, 0.7
 	if diff := cmp.Diff([]schemas.Assertion{
-		{Type: "icontains-any", Value: []any{"ahoy"}, Metric: "arr"}, {Type: "equals", Value: " similar(0.7):x", Metric: "arr"},
+		{Type: "icontains-any", Value: []any{"ahoy"}, Metric: "arr"}, {Type: "similar", Value: "x", Threshold: &most, Metric: "arr"},
 	}, rows[0].Assertions[1:]); diff != "" {
 		t.Errorf("first row (-want +got):\n%s", diff)
 	}

@@ -206,6 +206,9 @@ func writeSummary(w io.Writer, e schemas.EvalSummary) {
 	}
 	line("cells", "%s", cellsText(e))
 	line("pass rate", "%.1f %%, score %.3f", 100*e.PassRate, e.Score)
+	for _, f := range e.Failing {
+		line(failingLabel(f.State), "%s, %s", counted(f.Cells, "cell"), failingText(f))
+	}
 	if len(e.Releases) > 0 {
 		line("releases", "%s", strings.Join(e.Releases, ", "))
 	}
@@ -215,6 +218,34 @@ func writeSummary(w io.Writer, e schemas.EvalSummary) {
 	line("package", "%s", e.Package)
 	line("cost", "%s, %s and %s tokens now", costOf(e.Cost, e.Usage), counted(e.Usage.Calls, "call"), grouped(e.Usage.InputTokens+e.Usage.OutputTokens))
 	line("time", "%s", (time.Duration(e.EndMS-e.StartMS) * time.Millisecond).Round(100*time.Millisecond))
+	if e.Ruling != schemas.RulingPassed {
+		line("report", "%s --html FILE", oneEval{Suite: e.Suite, ID: e.ID}.command("show"))
+	}
+}
+
+// failingLabel is what became of cells, in a word.
+func failingLabel(state schemas.CellState) string {
+	switch state {
+	case schemas.CellErrored:
+		return "errored"
+	case schemas.CellNotRun:
+		return "not run"
+	case schemas.CellScored:
+	}
+	return "failed"
+}
+
+// failingText is why, and where first.
+func failingText(f schemas.EvalFailing) string {
+	text := brief(cmp.Or(f.Reason, "no reason was given")) + "; "
+	if f.Cells > 1 {
+		text += "the first is "
+	}
+	text += f.Case
+	if f.Title != "" {
+		text += " (" + f.Title + ")"
+	}
+	return text + " under " + f.Column
 }
 
 func rulingText(e schemas.EvalSummary) string {

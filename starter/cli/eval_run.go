@@ -32,7 +32,7 @@ type runSuite struct {
 	reportFiles
 	Suite       string         `arg:"" help:"File of the suite."`
 	Project     string         `placeholder:"DIR" help:"Folder of the project whose chains, prompts and models the suite names (default: the nearest with a tenuto.yaml, from the suite upwards)."`
-	Name        string         `placeholder:"NAME" help:"Name of the suite, by which its runs are known (default: that of the file)."`
+	Name        string         `placeholder:"NAME" help:"Name of the suite, by which its runs are known (default: that of the file; of a promptfooconfig.yaml, that of its folder)."`
 	Release     []string       `sep:"none" placeholder:"CHAIN@LABEL" help:"Test this release of a chain that the suite names without a version, by a label or a hash, and not the project's."`
 	Baseline    string         `placeholder:"RELEASE" help:"Compare with this label, release, or earlier run of the suite (default: the suite's)."`
 	Repeat      int            `placeholder:"N" help:"Samples of each case (default: the suite's)."`

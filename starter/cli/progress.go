@@ -24,6 +24,7 @@ const (
 type progress struct {
 	w        io.Writer
 	terminal bool
+	width    func() int // of the terminal, in characters; 0 is not known
 
 	mu     sync.Mutex
 	next   time.Time // of the next drawing or line
@@ -33,10 +34,20 @@ type progress struct {
 
 func newProgress(w io.Writer, getenv func(string) string) *progress {
 	file, ok := w.(*os.File)
-	return &progress{
+	p := &progress{
 		w: w, terminal: ok && getenv("TERM") != "dumb" && term.IsTerminal(int(file.Fd())),
-		next: time.Now().Add(lineEvery),
+		next: time.Now().Add(lineEvery), width: func() int { return 0 },
 	}
+	if p.terminal {
+		p.width = func() int {
+			width, _, err := term.GetSize(int(file.Fd()))
+			if err != nil {
+				return 0
+			}
+			return width
+		}
+	}
+	return p
 }
 
 // say announces a phase; elsewhere than on a terminal only if the phase before took long.
@@ -61,9 +72,25 @@ func (p *progress) part(text string, done float64) {
 }
 
 func (p *progress) draw(text string, done float64) {
-	filled := int(max(0, min(1, done)) * barWidth)
-	fmt.Fprintf(p.w, "\r\x1b[K[%s%s] %3.0f%% %s", strings.Repeat("#", filled), strings.Repeat("-", barWidth-filled), done*100, text)
+	fmt.Fprint(p.w, "\r\x1b[K", barLine(text, done, p.width()))
 	p.drawn = true
+}
+
+// barLine is a bar with a text behind it, in one line of a terminal: a longer one would be broken, and stay there when it is drawn anew.
+func barLine(text string, done float64, width int) string {
+	bar := barWidth
+	if width > 0 {
+		bar = max(0, min(bar, width-50))
+	}
+	filled := int(max(0, min(1, done)) * float64(bar))
+	line := fmt.Sprintf("%3.0f%% %s", done*100, text)
+	if bar > 0 {
+		line = "[" + strings.Repeat("#", filled) + strings.Repeat("-", bar-filled) + "] " + line
+	}
+	if letters := []rune(line); width > 0 && len(letters) >= width {
+		line = string(letters[:max(width-2, 0)]) + "…"
+	}
+	return line
 }
 
 // line says something once, whatever the time.

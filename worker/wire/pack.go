@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"cmp"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -42,7 +43,7 @@ func PackSuite(file, projectDir string, allowed int64) (schemas.SuitePackage, []
 		return schemas.SuitePackage{}, found.Warnings, &SuiteError{file, found.Problems}
 	}
 	dir, name := filepath.Split(filepath.Clean(file))
-	out := schemas.SuitePackage{Suite: SuiteName(name), File: name, Files: read.files}
+	out := schemas.SuitePackage{Suite: SuiteName(file), File: name, Files: read.files}
 	if projectDir == "" {
 		projectDir = projectAbove(dir)
 	}
@@ -123,10 +124,16 @@ func projectAbove(dir string) string {
 	return ""
 }
 
-// SuiteName makes the name of a suite of its file's: docs-qa of suites/Docs_QA.yaml. It is empty where the file's has no letter or digit.
+// SuiteName makes the name of a suite of its file's: docs-qa of suites/Docs_QA.yaml. In promptfoo every suite may be a promptfooconfig.yaml in a
+// folder of its own; such a one has the name of that folder. It is empty where there is no letter or digit in it.
 func SuiteName(file string) string {
 	base := filepath.Base(file)
 	base = strings.ToLower(strings.TrimSuffix(base, filepath.Ext(base)))
+	if variant, ok := strings.CutPrefix(base, "promptfooconfig"); ok {
+		if path, err := filepath.Abs(file); err == nil {
+			base = cmp.Or(strings.Trim(strings.ToLower(filepath.Base(filepath.Dir(path))), string(filepath.Separator)), "promptfooconfig") + variant
+		}
+	}
 	words := strings.FieldsFunc(base, func(r rune) bool { return (r < 'a' || r > 'z') && (r < '0' || r > '9') })
 	name := strings.Join(words, "-")
 	return strings.TrimRight(name[:min(len(name), 63)], "-")

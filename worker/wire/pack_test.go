@@ -142,6 +142,7 @@ func TestSuiteName(t *testing.T) {
 	t.Parallel()
 	for file, want := range map[string]string{
 		"suites/docs-qa.yaml": "docs-qa", "Docs_QA.v2.yml": "docs-qa-v2", "x": "x", "--.yaml": "", "über uns.yaml": "ber-uns",
+		"evals/Getting started/promptfooconfig.yaml": "getting-started", "a/b/promptfooconfig.llama.yaml": "b-llama", "promptfooconfig.yaml": "wire", "/promptfooconfig.yaml": "promptfooconfig",
 		strings.Repeat("a", 62) + "-b.yaml": strings.Repeat("a", 62),
 	} {
 		if got := wire.SuiteName(file); got != want || want != "" && schemas.CheckSuite(got) != nil {

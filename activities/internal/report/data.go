@@ -219,7 +219,7 @@ func (d *pageData) index() pageIndex {
 		cell := v.Cells[i]
 		if _, known := ranks[cell.Case.ID]; !known {
 			ranks[cell.Case.ID] = len(out.Cases)
-			out.Cases = append(out.Cases, [4]string{line(cell.Case.ID, descriptions), line(cell.Case.Description, descriptions), tagsText(cell.Case.Tags), tame(v.resting[cell.Case.ID])})
+			out.Cases = append(out.Cases, [4]string{line(cell.Case.ID, descriptions), line(titleOf(cell), descriptions), tagsText(cell.Case.Tags), tame(v.resting[cell.Case.ID])})
 		}
 		out.Cells = append(out.Cells, [6]float64{float64(ranks[cell.Case.ID]), float64(cell.Column), float64(cell.Sample), stateNumber(cell), math.Round(cell.Score*1e4) / 1e4, d.flags(i)})
 	}

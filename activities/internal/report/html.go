@@ -74,6 +74,9 @@ type page struct {
 	Scores              []plot
 	Latency, Cost       template.HTML
 	PolicyJSON, LeftOut string
+	MetricNames         []string
+	Metrics             []metricRow
+	MoreMetrics         int
 }
 
 // pageRow is a line of one of the lists of cases.
@@ -103,6 +106,7 @@ func newPage(v *view, data *pageData) *page {
 	if policy, err := json.MarshalIndent(v.Policy, "", "  "); err == nil { // a policy with a number that JSON cannot say gates nothing
 		p.PolicyJSON = string(policy)
 	}
+	p.MetricNames, p.Metrics, p.MoreMetrics = v.metrics()
 	p.lists(v, data)
 	return p
 }
@@ -120,7 +124,7 @@ func (p *page) lists(v *view, data *pageData) {
 		row := pageRow{Case: g.Case, Column: v.nameOf(g.Column), PassRate: g.PassRate, Passed: g.Passed, Score: g.Score, Before: g.Baseline, Cell: data.placeOf(g.Candidate), Until: v.resting[g.Case]}
 		if row.Cell >= 0 {
 			cell := v.Cells[g.Candidate]
-			row.Description, row.Reason, row.Exchange = cell.Case.Description, cell.Reason, exchangeOf(g.Candidate, g.Before)
+			row.Description, row.Reason, row.Exchange = titleOf(cell), cell.Reason, exchangeOf(g.Candidate, g.Before)
 		}
 		p.Worse = append(p.Worse, row)
 	}
@@ -130,7 +134,7 @@ func (p *page) lists(v *view, data *pageData) {
 	for _, f := range v.Flaky[:min(len(v.Flaky), mostRows)] {
 		row := pageRow{Case: f.Case, Column: v.nameOf(f.Column), Samples: f.Samples, Successes: f.Passed, Deviation: f.Deviation, Until: f.Quarantined, Cell: -1}
 		if cells := v.groups[place{f.Case, f.Column}]; len(cells) > 0 {
-			row.Cell = data.placeOf(cells[0])
+			row.Cell, row.Description = data.placeOf(cells[0]), titleOf(v.Cells[cells[0]])
 		}
 		p.FlakyRows = append(p.FlakyRows, row)
 	}
@@ -143,7 +147,7 @@ func (p *page) cellRows(v *view, data *pageData, cells []int, exchangeOf func(ce
 	for _, i := range cells[:min(len(cells), mostRows)] {
 		cell := v.Cells[i]
 		rows = append(rows, pageRow{
-			Case: cell.Case.ID, Description: cell.Case.Description, Column: v.columns[cell.Column].Name, State: outcome(cell), Score: cell.Score, Reason: cell.Reason,
+			Case: cell.Case.ID, Description: titleOf(cell), Column: v.columns[cell.Column].Name, State: outcome(cell), Score: cell.Score, Reason: cell.Reason,
 			Until: v.resting[cell.Case.ID], Cell: data.placeOf(i), Exchange: exchangeOf(i, -1),
 		})
 	}

@@ -124,8 +124,8 @@ func (s *junitSuite) add(c junitCase, took float64) {
 
 func cellCase(v *view, cell schemas.CellRecord, class string, ms float64) junitCase {
 	name := cell.Case.ID
-	if cell.Case.Description != "" {
-		name += ": " + cell.Case.Description
+	if title := titleOf(cell); title != "" {
+		name += ": " + title
 	}
 	if len(v.groups[place{cell.Case.ID, cell.Column}]) > 1 {
 		name += fmt.Sprintf(" (sample %d)", cell.Sample+1)

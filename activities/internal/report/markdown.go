@@ -23,8 +23,10 @@ func Markdown(w io.Writer, r schemas.EvalResult) error {
 	m := &markdown{}
 	m.verdict(v)
 	m.table(v)
+	m.metrics(v)
 	m.unresolved(v)
 	m.worse(v)
+	m.failed(v)
 	m.flakyCases(v)
 	m.footer(v)
 	_, err = io.WriteString(w, m.out.String())
@@ -97,6 +99,24 @@ func (c *column) latency(q float64) string {
 	return "–"
 }
 
+func (m *markdown) metrics(v *view) {
+	names, rows, more := v.metrics()
+	if len(names) == 0 {
+		return
+	}
+	head := "\n| Metric by column |"
+	for _, name := range names {
+		head += " " + code(name, 60) + " |"
+	}
+	m.write(head + "\n|---|" + strings.Repeat("--:|", len(names)) + "\n")
+	m.list(len(rows), columnsShown, func(i int) string {
+		return "| " + code(rows[i].Column, 120) + " | " + strings.Join(rows[i].Scores, " | ") + " |\n"
+	})
+	if more > 0 {
+		m.write(fmt.Sprintf("\n%s in the result.\n", plural(more, "more metric")))
+	}
+}
+
 func (m *markdown) unresolved(v *view) {
 	cells := v.unresolved()
 	if len(cells) == 0 {
@@ -105,7 +125,7 @@ func (m *markdown) unresolved(v *view) {
 	m.write(fmt.Sprintf("\n### No result (%d)\n\nThey count as failed, with a score of 0.\n\n", len(cells)))
 	m.list(len(cells), mostListed, func(i int) string {
 		cell := v.Cells[cells[i]]
-		text := fmt.Sprintf("- %s under %s: %s", caseCode(cell.Case), code(v.columns[cell.Column].Name, 120), stateName(cell))
+		text := fmt.Sprintf("- %s under %s: %s", caseCode(cell), code(v.columns[cell.Column].Name, 120), stateName(cell))
 		if cell.Reason != "" {
 			text += ": " + code(cell.Reason, textInLine)
 		}
@@ -126,6 +146,23 @@ func (m *markdown) worse(v *view) {
 			text += ": " + code(v.Cells[g.Candidate].Reason, textInLine)
 		}
 		return text + v.restingNote(g.Case) + "\n"
+	})
+}
+
+func (m *markdown) failed(v *view) {
+	cells := v.failed()
+	if len(cells) == 0 {
+		return
+	}
+	also := map[bool]string{true: ", and no worse than the baseline"}[len(v.Regressions) > 0]
+	m.write(fmt.Sprintf("\n### Failed%s (%d)\n\n", also, len(cells)))
+	m.list(len(cells), mostListed, func(i int) string {
+		cell := v.Cells[cells[i]]
+		text := fmt.Sprintf("- %s under %s, score %s", caseCode(cell), code(v.columns[cell.Column].Name, 120), number(cell.Score))
+		if cell.Reason != "" {
+			text += ": " + code(cell.Reason, textInLine)
+		}
+		return text + v.restingNote(cell.Case.ID) + "\n"
 	})
 }
 
@@ -165,11 +202,11 @@ func (v *view) restingNote(id string) string {
 	return ""
 }
 
-func caseCode(c schemas.EvalCase) string {
-	if c.Description != "" {
-		return code(c.ID+": "+c.Description, 160)
+func caseCode(cell schemas.CellRecord) string {
+	if title := titleOf(cell); title != "" {
+		return code(cell.Case.ID+": "+title, 160)
 	}
-	return code(c.ID, 120)
+	return code(cell.Case.ID, 120)
 }
 
 // stateName says what became of a cell without a result.

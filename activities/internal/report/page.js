@@ -66,7 +66,7 @@
     return b;
   };
   const matrixRow = (row) => {
-    const name = make("td", "", make("bdi", "", row.id));
+    const name = make("td", "name", make("bdi", "", row.id));
     if (row.description) name.append(" ", make("span", "quiet", row.description));
     if (row.until) name.append(" ", make("span", "tag", "in quarantine until " + row.until));
     const tr = make("tr", "", name);

@@ -78,7 +78,7 @@ func sampleCells() []schemas.CellRecord {
 	refund := schemas.EvalCase{ID: "refund", Description: "How long may I return it?", Tags: []string{"terms"}}
 	weather := schemas.EvalCase{ID: "weather"}
 	contains := func(pass bool, score float64) []schemas.AssertionResult {
-		return []schemas.AssertionResult{{Type: "assert-set", Pass: pass, Score: score, Weight: 1, Reason: "of its parts", Parts: []schemas.AssertionResult{
+		return []schemas.AssertionResult{{Type: "assert-set", Pass: pass, Score: score, Weight: 1, Reason: "of its parts", Named: map[string]float64{"facts": score}, Parts: []schemas.AssertionResult{
 			{Type: "contains", Metric: "facts", Pass: pass, Score: score, Weight: 2, Reason: `Expected output to contain "30 days"`},
 		}}}
 	}
@@ -91,7 +91,7 @@ func sampleCells() []schemas.CellRecord {
 		{Case: weather, Column: 1, Sample: 1, State: schemas.CellScored, Pass: true, Score: 1, Answer: answer("run-6", "Sunny.", 310), Reused: true},
 		{Case: schemas.EvalCase{ID: "price"}, State: schemas.CellErrored, Code: schemas.Unavailable, Reason: "the provider answered 503 four times"},
 		{Case: schemas.EvalCase{ID: "price"}, Column: 1, State: schemas.CellNotRun},
-		{Case: schemas.EvalCase{ID: "hours"}, State: schemas.CellScored, Pass: true, Score: 1, Answer: &schemas.CellAnswer{Output: json.RawMessage(`{"from":9,"to":17}`)}},
+		{Case: schemas.EvalCase{ID: "hours"}, Vars: json.RawMessage(`{"day":"Monday","notes":["a",1],"text":"open\n  or not"}`), State: schemas.CellScored, Pass: true, Score: 1, Assertions: []schemas.AssertionResult{{Type: "is-json", Metric: "form", Pass: true, Score: 0.5}}, Answer: &schemas.CellAnswer{Output: json.RawMessage(`{"from":9,"to":17}`)}},
 		{Case: schemas.EvalCase{ID: "hours"}, Column: 1, State: schemas.CellScored, Pass: true, Score: 1, Answer: &schemas.CellAnswer{Output: json.RawMessage(`{"from":9,"to":17}`)}},
 	}
 }
@@ -212,5 +212,28 @@ func TestLarge(t *testing.T) {
 		if n := len([]rune(string(summary))); n > report.MarkdownLimit {
 			t.Errorf("the summary has %d characters", n)
 		}
+	}
+}
+
+// TestFailing groups what did not pass by its reason, what has no result first, and leaves out what is in quarantine.
+func TestFailing(t *testing.T) {
+	t.Parallel()
+	r := sample()
+	last := r.Cells[0]
+	last.Sample = 1
+	r.Cells = append(r.Cells, last)
+	want := []schemas.EvalFailing{
+		{State: schemas.CellErrored, Reason: "the provider answered 503 four times", Cells: 1, Case: "price", Column: "qa"},
+		{State: schemas.CellScored, Reason: `Expected output to contain "30 days"`, Cells: 2, Case: "refund", Title: "How long may I return it?", Column: "qa"},
+	}
+	if diff := cmp.Diff(want, report.Failing(r)); diff != "" {
+		t.Errorf("(-want +got)\n%s", diff)
+	}
+	for i := range 40 {
+		r.Cells = append(r.Cells, schemas.CellRecord{Case: schemas.EvalCase{ID: fmt.Sprint(i)}, State: schemas.CellScored, Reason: fmt.Sprint("reason ", i, strings.Repeat("ä", 500))})
+	}
+	got := report.Failing(r)
+	if data, err := json.Marshal(got); err != nil || len(got) != schemas.MaxEvalFailing || len(data) > 2500 {
+		t.Errorf("%d reasons in %d bytes, %v", len(got), len(data), err)
 	}
 }

@@ -1,6 +1,8 @@
 package report
 
 import (
+	"bytes"
+	"encoding/json"
 	"fmt"
 	"math"
 	"strconv"
@@ -77,6 +79,41 @@ func outputText(raw []byte) string {
 	return string(raw)
 }
 
+// varsText says variables in one line, in their order: "language: French, input: Hello". It is empty where there are none.
+func varsText(raw []byte) string {
+	const most, each = 120, 80
+	decoder := json.NewDecoder(bytes.NewReader(raw))
+	if begin, err := decoder.Token(); err != nil || begin != json.Delim('{') {
+		return ""
+	}
+	var out []string
+	for size := 0; decoder.More() && size < most; size += len(out[len(out)-1]) {
+		name, err := decoder.Token()
+		if err != nil {
+			break
+		}
+		var value json.RawMessage
+		if err := decoder.Decode(&value); err != nil {
+			break
+		}
+		out = append(out, fmt.Sprintf("%v: %s", name, short(outputText(value), each)))
+	}
+	return short(strings.Join(out, ", "), most)
+}
+
+// short is the beginning of a text, in one line.
+func short(text string, most int) string {
+	text = strings.Join(strings.Fields(tame(text)), " ")
+	if len(text) <= most {
+		return text
+	}
+	cut := most
+	for cut > 0 && !utf8.RuneStart(text[cut]) {
+		cut--
+	}
+	return text[:cut] + "…"
+}
+
 func percent(share float64) string { return strconv.FormatFloat(100*share, 'f', 1, 64) + " %" }
 
 func number(v float64) string { return strconv.FormatFloat(math.Round(v*1e4)/1e4, 'f', -1, 64) }
@@ -101,6 +138,9 @@ func duration(ms float64) string {
 
 // money is a cost; calls without a known price are said, for they are not free.
 func money(c schemas.Cost) string {
+	if c.USD == 0 && c.Unknown > 0 {
+		return plural(c.Unknown, "call") + " without a known price"
+	}
 	text := "$" + schemas.MicrosOf(c.USD).String()
 	if c.Unknown > 0 {
 		text += fmt.Sprintf(" and %s without a known price", plural(c.Unknown, "call"))

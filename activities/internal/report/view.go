@@ -149,7 +149,7 @@ func columnNames(columns []schemas.EvalColumn) []string {
 		if c.Prompt != "" {
 			name += " · " + c.Prompt
 		}
-		name = line(name, most)
+		name = short(name, most)
 		if c.Baseline {
 			name += " (baseline)"
 		}

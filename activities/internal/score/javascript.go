@@ -27,7 +27,11 @@ func (s Scorer) javascript(ctx context.Context, c check) (schemas.AssertionResul
 	}
 	figure, ok := numeric(value)
 	if !ok {
-		return schemas.AssertionResult{Reason: clip("Custom function must return a boolean, number, or GradingResult object. Got: " + Text(value))}, nil
+		got := Text(value)
+		if value == nil {
+			got = "nothing. Code on several lines says its result with return"
+		}
+		return schemas.AssertionResult{Reason: clip("Custom function must return a boolean, number, or GradingResult object. Got: " + got)}, nil
 	}
 	above := figure > 0
 	if c.assertion.Threshold != nil {

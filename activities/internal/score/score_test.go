@@ -137,7 +137,9 @@ func TestScoreAll(t *testing.T) {
 		{name: "all hold", assert: []score.Assertion{yes}, want: schemas.AssertionResult{Pass: true, Score: 1, Reason: "All assertions passed", Named: map[string]float64{"tone": 1}}},
 		{name: "one fails", assert: []score.Assertion{yes, no}, want: schemas.AssertionResult{Score: 0.75, Reason: `Expected output to contain "no"`, Named: map[string]float64{"tone": 0.75}}},
 		{name: "the threshold decides", assert: []score.Assertion{yes, no}, threshold: new(0.75), want: schemas.AssertionResult{Pass: true, Score: 0.75, Reason: "Aggregate score 0.75 ≥ 0.75 threshold", Named: map[string]float64{"tone": 0.75}}},
-		{name: "weight 0 fails and does not count", assert: []score.Assertion{yes, silent}, want: schemas.AssertionResult{Score: 1, Reason: "Word count 1 does not equal expected 9", Named: map[string]float64{"tone": 1}}},
+		{name: "weight 0 fails nothing", assert: []score.Assertion{yes, silent}, want: schemas.AssertionResult{Pass: true, Score: 1, Reason: "All assertions passed", Named: map[string]float64{"tone": 1}}},
+		{name: "a metric without weight", assert: []score.Assertion{yes, {Type: "contains", Value: "y", Metric: "shown", Weight: new(0.0)}}, want: schemas.AssertionResult{Pass: true, Score: 1, Reason: "All assertions passed", Named: map[string]float64{"tone": 1, "shown": 1}}},
+		{name: "a set of weight 0 fails", assert: []score.Assertion{yes, {Type: "assert-set", Weight: new(0.0), Assert: []score.Assertion{no}}}, want: schemas.AssertionResult{Score: 1, Reason: `Expected output to contain "no"`, Named: map[string]float64{"tone": 1}}},
 		{name: "a set in a set", assert: []score.Assertion{{Type: "assert-set", Assert: []score.Assertion{no}, Threshold: new(0.0)}}, want: schemas.AssertionResult{Score: 0, Pass: true, Reason: "All assertions passed", Named: map[string]float64{"tone": 0}}},
 	}
 	for _, test := range tests {
@@ -187,6 +189,7 @@ func TestJavascriptResults(t *testing.T) {
 		{name: "an object", said: said{value: map[string]any{"pass": true, "score": 0.5, "reason": "why"}}, pass: true, score: 0.5, reason: "why"},
 		{name: "half an object", said: said{value: map[string]any{"pass": true}}, reason: "Custom function must return a GradingResult object with pass (boolean), score (number) and reason (text)"},
 		{name: "text", said: said{value: "yes"}, reason: "Custom function must return a boolean, number, or GradingResult object. Got: yes"},
+		{name: "nothing", said: said{}, reason: "Custom function must return a boolean, number, or GradingResult object. Got: nothing. Code on several lines says its result with return"},
 		{name: "a failing script never passes", said: said{fault: "it loops"}, kind: "not-javascript", reason: "Custom function threw error: it loops"},
 	}
 	for _, test := range tests {

@@ -47,7 +47,8 @@ func depth(a Assertion) int {
 }
 
 // Combine is the result of several, by promptfoo's rules: the score is the mean by weight, 0 if no result has weight; without a threshold
-// all must hold, and with one only the score must reach it. The reason is that of the last one that fails. No results are a pass.
+// all must hold, and with one only the score must reach it. The reason is that of the last one that fails. One that weighs nothing is there to be
+// seen, and fails nothing; a set does. No results are a pass.
 func Combine(results []schemas.AssertionResult, threshold *float64) schemas.AssertionResult {
 	if len(results) == 0 {
 		return schemas.AssertionResult{Pass: true, Score: 1, Weight: 1, Reason: "No assertions"}
@@ -56,7 +57,7 @@ func Combine(results []schemas.AssertionResult, threshold *float64) schemas.Asse
 	sum, weight := 0.0, 0.0
 	for _, r := range results {
 		sum, weight = sum+r.Score*r.Weight, weight+r.Weight
-		if !r.Pass {
+		if !r.Pass && (r.Weight > 0 || r.Type == "assert-set") {
 			whole.Pass, whole.Reason = false, r.Reason
 		}
 	}
@@ -73,26 +74,35 @@ func Combine(results []schemas.AssertionResult, threshold *float64) schemas.Asse
 	return whole
 }
 
-// named gathers scores by metric: means by weight.
+// named gathers scores by metric: means by weight, and the plain mean of those that weigh nothing.
 func named(results []schemas.AssertionResult) map[string]float64 {
-	sums, weights := map[string]float64{}, map[string]float64{}
+	scores, weights := map[string][]float64{}, map[string][]float64{}
+	add := func(metric string, score, weight float64) {
+		scores[metric], weights[metric] = append(scores[metric], score), append(weights[metric], weight)
+	}
 	for _, r := range results {
 		if r.Metric != "" {
-			sums[r.Metric] += r.Score * r.Weight
-			weights[r.Metric] += r.Weight
+			add(r.Metric, r.Score, r.Weight)
 		}
 		for _, metric := range slices.Sorted(maps.Keys(r.Named)) {
 			if metric != r.Metric {
-				sums[metric] += r.Named[metric] * r.Weight
-				weights[metric] += r.Weight
+				add(metric, r.Named[metric], r.Weight)
 			}
 		}
 	}
-	if len(sums) == 0 {
+	if len(scores) == 0 {
 		return nil
 	}
-	for metric, sum := range sums {
-		sums[metric] = ratio(sum, weights[metric])
+	means := make(map[string]float64, len(scores))
+	for metric, list := range scores {
+		sum, weight, plain := 0.0, 0.0, 0.0
+		for i, score := range list {
+			sum, weight, plain = sum+score*weights[metric][i], weight+weights[metric][i], plain+score
+		}
+		means[metric] = ratio(sum, weight)
+		if weight == 0 {
+			means[metric] = plain / float64(len(list))
+		}
 	}
-	return sums
+	return means
 }

@@ -38,7 +38,7 @@ type Engine struct {
 var running = make(chan struct{}, maxAtOnce)
 
 // Run runs source, as promptfoo's javascript assertions are written: one line is an expression, which declarations may precede; several are
-// the body of a function, which returns. It sees output and context, and returns what JSON can say; undefined and functions are nil. Fault
+// the body of a function, which returns. It sees output and context, and returns what JSON can say; undefined is nil. Fault
 // says what the script did wrong, for its author: it threw, did not end in time, took too much memory, or is too long. A script has no
 // modules, no timers and no promises to wait for. Errors: deadline (ctx ended), unavailable (too many scripts that do not stop are running),
 // invalid (output or context cannot be said in JSON).
@@ -84,6 +84,7 @@ type outcome struct {
 const harness = `function run(body, output, context) {
 	const value = new Function("output", "context", body)(JSON.parse(output), JSON.parse(context));
 	if (value instanceof Promise) throw new TypeError("a script must return its result, not a promise of it");
+	if (typeof value === "function") throw new TypeError("a script must return its result, not a function: write what stands in its body");
 	return JSON.stringify(value) ?? "null";
 }`
 

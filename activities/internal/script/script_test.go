@@ -62,6 +62,7 @@ func TestBounds(t *testing.T) {
 		{"throws", `output.missing.field`, "TypeError"},
 		{"is not JavaScript", `output ===`, "SyntaxError"},
 		{"a promise", `Promise.resolve(true)`, "not a promise"},
+		{"a function", `(output) => true`, "not a function"},
 		{"reads a file", `require("fs").readFileSync("/etc/passwd")`, "ReferenceError"},
 		{"the process", `process.env`, "ReferenceError"},
 		{"a module", "import x from 'std';\nreturn x", "SyntaxError"},

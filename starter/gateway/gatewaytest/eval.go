@@ -92,6 +92,9 @@ func resultOf(in schemas.EvalRequest, pack schemas.SuitePackage, worse, stopped 
 		second.Pass, second.Score, second.Reason = false, 0.25, "Expected output to contain \"so\""
 		r.Ruling, r.Counts, r.PassRate, r.Score = schemas.RulingFailed, schemas.CellCounts{Passed: 1, Failed: 1}, 0.5, 0.625
 		r.Reasons = []string{"the case second does not pass, and is required"}
+		r.Failing = []schemas.EvalFailing{
+			{State: schemas.CellErrored, Reason: "no key", Cells: 3, Case: "first", Title: "greets", Column: "a"}, {State: schemas.CellScored, Reason: second.Reason, Cells: 1, Case: "second", Column: "chain:docs-qa"},
+		}
 	}
 	return r
 }

@@ -62,6 +62,8 @@ func TestYAML(t *testing.T) {
 	for text, want := range map[string]string{
 		"a: 1\na: 2\n":           "2:1 the key `a` stands twice",
 		"a: [1\n":                "not valid YAML",
+		"a:\n\t- b\n":            "2:1 not valid YAML: the line is indented by a tab",
+		"a:\n  b:\n  \tc: d\n":   "not valid YAML: the line is indented by a tab",
 		"? [a]\n: 1\n":           "1:3 a key is plain text",
 		"<<: 1\n":                "a merge key (<<) takes",
 		"<<: [1]\n":              "a merge key (<<) takes",

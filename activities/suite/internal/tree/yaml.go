@@ -16,7 +16,7 @@ import (
 // YAML reads one document. Numbers, true, false and null are those of YAML 1.2; anchors, aliases and merge keys are followed; dates and
 // all else are text. The value is nil for a document without content and where a fault kept it from being read.
 func YAML(file, text string) (value *Value, problems []schemas.Problem) {
-	r := &yamlReader{file: file, values: map[*yaml.Node]*Value{}, open: map[*yaml.Node]bool{}}
+	r := &yamlReader{file: file, text: text, values: map[*yaml.Node]*Value{}, open: map[*yaml.Node]bool{}}
 	defer func() { // the parser is not known to panic, but reads what strangers wrote
 		if recovered := recover(); recovered != nil {
 			value, problems = nil, []schemas.Problem{{File: file, Line: 1, Column: 1, Message: "the file is not valid YAML"}}
@@ -49,6 +49,7 @@ func YAML(file, text string) (value *Value, problems []schemas.Problem) {
 
 type yamlReader struct {
 	file     string
+	text     string
 	values   map[*yaml.Node]*Value
 	open     map[*yaml.Node]bool // being read, around the current place
 	problems []schemas.Problem
@@ -69,8 +70,24 @@ func (r *yamlReader) syntax(err error) schemas.Problem {
 			p.Line = line
 		}
 		p.Message = "not valid YAML: " + m[2] + "; check indentation and quotes"
+		if strings.HasPrefix(m[2], "found character that cannot start any token") && r.tabbed(p.Line) {
+			p.Message = "not valid YAML: the line is indented by a tab; YAML is indented by spaces"
+		}
 	}
 	return p
+}
+
+var tabIndent = regexp.MustCompile(`^ *\t`)
+
+// tabbed reports whether a tab stands before the first word of a line, or of the one after it: the parser says either.
+func (r *yamlReader) tabbed(line int) bool {
+	lines := strings.Split(r.text, "\n")
+	for _, i := range []int{line - 1, line} {
+		if i >= 0 && i < len(lines) && tabIndent.MatchString(lines[i]) {
+			return true
+		}
+	}
+	return false
 }
 
 func (r *yamlReader) value(n *yaml.Node, depth int) *Value {
