@@ -49,26 +49,19 @@ func (r *receiver) house(t *testing.T) (*house, user) {
 	t.Helper()
 	h := open(t, options{noIndex: true, env: []string{"TENUTO_WEBHOOK_SECRET=" + digits(32), "TENUTO_WEBHOOK_ALLOW=" + r.host}})
 	u := h.admin()
-	secret := strings.TrimSpace(u.run(t, "callbacks", "secret"))
-	var err error
-	if r.secret, err = base64.StdEncoding.DecodeString(strings.TrimPrefix(secret, "whsec_")); err != nil || len(r.secret) < 24 {
-		t.Fatalf("secret %q: %v", secret, err)
-	}
+	r.secret = u.secretOf(t)
 	return h, u
 }
 
 // ServeHTTP checks a message by the specification, and takes it.
 func (r *receiver) ServeHTTP(w http.ResponseWriter, request *http.Request) {
 	body, _ := io.ReadAll(request.Body)
-	id, stamp := request.Header.Get("Webhook-Id"), request.Header.Get("Webhook-Timestamp")
-	mac := hmac.New(sha256.New, r.secret)
-	mac.Write([]byte(id + "." + stamp + "." + string(body)))
-	signature := "v1," + base64.StdEncoding.EncodeToString(mac.Sum(nil))
+	id := request.Header.Get("Webhook-Id")
 	var event schemas.CallbackEvent
 	err := json.Unmarshal(body, &event)
 	run := event.Data.RunID
 	r.mu.Lock()
-	if err != nil || request.Method != http.MethodPost || !hmac.Equal([]byte(signature), []byte(request.Header.Get("Webhook-Signature"))) {
+	if err != nil || request.Method != http.MethodPost || !signed(r.secret, request, body) {
 		r.bad = append(r.bad, fmt.Sprintf("%s %v: %s", id, err, request.Header.Get("Webhook-Signature")))
 	}
 	r.seen[run] = append(r.seen[run], id)
@@ -84,6 +77,25 @@ func (r *receiver) ServeHTTP(w http.ResponseWriter, request *http.Request) {
 		defer r.mu.Unlock()
 		r.taken[id] = event.Data
 	}
+}
+
+// signed reports whether a message has the signature of the specification.
+func signed(secret []byte, request *http.Request, body []byte) bool {
+	mac := hmac.New(sha256.New, secret)
+	mac.Write([]byte(request.Header.Get("Webhook-Id") + "." + request.Header.Get("Webhook-Timestamp") + "." + string(body)))
+	signature := "v1," + base64.StdEncoding.EncodeToString(mac.Sum(nil))
+	return hmac.Equal([]byte(signature), []byte(request.Header.Get("Webhook-Signature")))
+}
+
+// secretOf is what messages of a house are signed with.
+func (u user) secretOf(t *testing.T) []byte {
+	t.Helper()
+	text := strings.TrimSpace(u.run(t, "callbacks", "secret"))
+	secret, err := base64.StdEncoding.DecodeString(strings.TrimPrefix(text, "whsec_"))
+	if err != nil || len(secret) < 24 {
+		t.Fatalf("secret %q: %v", text, err)
+	}
+	return secret
 }
 
 // ids are those of the messages that came of a run.

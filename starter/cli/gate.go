@@ -1,6 +1,8 @@
 package cli
 
 import (
+	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -28,37 +30,58 @@ type gatedError struct {
 // Unwrap is the error with its code.
 func (r *gatedError) Unwrap() error { return r.error }
 
-// moveLabel moves a label, and waits for the suites that it requires. Where they run it moves only what it was asked to move at first. What keeps
-// the label where it is, is printed as a finding.
+// moveLabel moves a label, and waits for the suites that it requires. Where they run it moves only what it was asked to move at first, and bears a
+// gateway that is away for a while: what it sends may be repeated. What keeps the label where it is, is printed as a finding.
 func (s *session) moveLabel(path string, move rest.MoveLabel) (rest.Label, error) {
-	said := ""
+	gateway, err := s.api()
+	if err != nil {
+		return rest.Label{}, err
+	}
+	show := newProgress(s.stderr, s.getenv)
+	said, away := "", time.Time{}
 	for wait := gatePoll; ; wait = min(2*wait, gatePollMost) {
-		var label rest.Label
-		err := s.request(http.MethodPost, path, move, &label)
+		label, err := gateway.move(s.ctx, path, move)
 		if refused, ok := errors.AsType[*gatedError](err); ok {
 			return label, s.refused(refused)
+		}
+		if err != nil && len(move.Waited) > 0 && s.ctx.Err() == nil {
+			if away, err = bear(away, err, show, "the evaluation"); err == nil {
+				continue
+			}
 		}
 		if err != nil || len(label.Waiting) == 0 {
 			return label, err
 		}
-		if move.Expect == "" {
-			if move.Expect = label.Release; label.Release == "" {
-				move.Expect = registry.Nothing
-			}
-		}
-		move.Waited = move.Waited[:0]
-		for _, e := range label.Waiting {
-			move.Waited = append(move.Waited, e.ID)
-		}
+		away, move = time.Time{}, waitedFor(move, label)
 		if text := gateProgress(label); text != said {
-			fmt.Fprintln(s.stderr, text)
+			show.line(text)
 			said = text
 		}
 		if err := pause(s.ctx, wait); err != nil {
-			fmt.Fprintln(s.stderr, "the suites go on; the same command again joins them")
+			show.line("the suites go on; the same command again joins them")
 			return label, err
 		}
 	}
+}
+
+func (a *api) move(ctx context.Context, path string, move rest.MoveLabel) (label rest.Label, err error) {
+	c, err := jsonCall(http.MethodPost, path, move)
+	if err != nil {
+		return label, err
+	}
+	return label, a.do(ctx, c, &label)
+}
+
+// waitedFor is the move as it is asked for again: from where the label stood at first, and by the runs that it waits for.
+func waitedFor(move rest.MoveLabel, label rest.Label) rest.MoveLabel {
+	if move.Expect == "" {
+		move.Expect = cmp.Or(label.Release, registry.Nothing)
+	}
+	move.Waited = nil
+	for _, e := range label.Waiting {
+		move.Waited = append(move.Waited, e.ID)
+	}
+	return move
 }
 
 // refused prints why a label was not moved.

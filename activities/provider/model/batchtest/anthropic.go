@@ -104,6 +104,8 @@ func countOf(fate Fate) string {
 		return "errored"
 	case Expired:
 		return "expired"
+	case Cancelled:
+		return "canceled"
 	case Answered, Garbled, Lost, Twice:
 	}
 	return "succeeded"
@@ -124,6 +126,8 @@ func anthropicLine(r row) any {
 	switch r.fate {
 	case Expired:
 		result["type"] = "expired"
+	case Cancelled:
+		result["type"] = "canceled"
 	case Invalid:
 		result["type"], result["error"] = "errored", problem("invalid_request_error", "", "the request cannot be used")
 	case Failing:

@@ -38,12 +38,15 @@ const (
 	Garbled  Fate = "garbled" // answered in a line that cannot be read
 	Lost     Fate = "lost"    // not a word of it
 	Twice    Fate = "twice"   // answered in two lines
+
+	Cancelled Fate = "cancelled" // not begun when the batch was cancelled
 )
 
 // Options configures a Handler. The zero value has answered every batch when it is first asked for it.
 type Options struct {
 	Key   string        // that callers must send; empty asks for none
 	Delay time.Duration // from the order of a batch until it has ended
+	Soon  int           // orders from this number on, from 0, have no delay; 0 is none
 	// Fate says what becomes of row n of batch number order, both from 0; nil answers all.
 	Fate func(order, n int) Fate
 	// Script is what happens to the first orders, in order; a zero Failure lets one pass. One with Drop or Cut takes the order and loses
@@ -240,13 +243,14 @@ func (b *batch) ended() bool { return b.results != nil }
 
 // end writes the results of a batch whose time has come, the last row first.
 func (h *Handler) end(b *batch) {
-	if b.ended() || !b.cancelled && time.Since(b.created) < h.options.Delay {
+	soon := b.cancelled || h.options.Soon > 0 && b.order >= h.options.Soon
+	if b.ended() || !soon && time.Since(b.created) < h.options.Delay {
 		return
 	}
 	b.results = []string{}
 	for n, r := range slices.Backward(b.rows) {
 		if b.cancelled && r.fate == Answered && n%2 == 1 { // a batch that is cancelled is half done
-			r.fate = Expired
+			r.fate = Cancelled
 		}
 		answered, failed := h.lines(b.vendor, r)
 		b.results, b.errors = append(b.results, answered...), append(b.errors, failed...)
@@ -262,7 +266,7 @@ func (h *Handler) lines(vendor string, r row) (answered, failed []string) {
 		return []string{`{"custom_id": "` + r.id[:len(r.id)/2]}, nil
 	case Answered, Twice:
 		h.stats.Answered++
-	case Invalid, Failing, Expired:
+	case Invalid, Failing, Expired, Cancelled:
 	}
 	line := anthropicLine(r)
 	if vendor == openAI {

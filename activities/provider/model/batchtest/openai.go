@@ -180,6 +180,9 @@ func (h *Handler) openAILine(r row) any {
 	case Expired:
 		line["error"] = map[string]string{"code": "batch_expired", "message": "This request could not be executed before the completion window expired."}
 		return line
+	case Cancelled:
+		line["error"] = map[string]string{"code": "batch_cancelled", "message": "This request was not executed because the batch was cancelled."}
+		return line
 	case Invalid:
 		status, body = http.StatusBadRequest, encode(problem("invalid_request_error", "", "the request cannot be used"))
 	case Failing:
