@@ -74,9 +74,7 @@ var errFindings = errors.New("done with findings")
 func Run(ctx context.Context, args []string, getenv func(string) string, stdin io.Reader, stdout, stderr io.Writer) int {
 	var commands grammar
 	helped := false
-	parser, err := kong.New(&commands, kong.Name("tenuto"), kong.Writers(stdout, stderr),
-		kong.Description("Durable ingestion, search and answers. TENUTO_URL and TENUTO_API_KEY name the gateway; those of a local stack are found without."),
-		kong.Vars{"cells": strconv.Itoa(wire.DefaultCells)}, kong.Exit(func(int) { helped = true }), kong.UsageOnError(), kong.ConfigureHelp(kong.HelpOptions{Compact: true}))
+	parser, err := parserOf(&commands, stdout, stderr, func(int) { helped = true })
 	if err != nil {
 		fmt.Fprintln(stderr, "tenuto:", err)
 		return exitFailed
@@ -94,6 +92,13 @@ func Run(ctx context.Context, args []string, getenv func(string) string, stdin i
 	}
 	s := &session{ctx: ctx, getenv: getenv, stdin: stdin, stdout: harmless(stdout), stderr: stderr, json: commands.JSON}
 	return s.status(command.Run(s))
+}
+
+// parserOf reads command lines into commands. Exit is called when help was asked for and given.
+func parserOf(commands *grammar, stdout, stderr io.Writer, exit func(int)) (*kong.Kong, error) {
+	return kong.New(commands, kong.Name("tenuto"), kong.Writers(stdout, stderr),
+		kong.Description("Durable ingestion, search and answers. TENUTO_URL and TENUTO_API_KEY name the gateway; those of a local stack are found without."),
+		kong.Vars{"cells": strconv.Itoa(wire.DefaultCells)}, kong.Exit(exit), kong.UsageOnError(), kong.ConfigureHelp(kong.HelpOptions{Compact: true}))
 }
 
 // status prints why a command failed, in one sentence, and returns its exit status.
