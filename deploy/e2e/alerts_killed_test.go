@@ -159,13 +159,12 @@ func (a *alerts) issue(t *testing.T) memforge.Issue {
 func (a *alerts) killedWhileTelling(t *testing.T, night schemas.Ref) {
 	t.Helper()
 	opened, sent := make(chan struct{}), make(chan struct{})
-	var slow, once, twice sync.Once
-	a.misbehave(func(w http.ResponseWriter, r *http.Request) (done bool) {
-		slow.Do(func() { done = limited(w, http.StatusForbidden) })
+	var issue, message sync.Once
+	a.misbehave(func(_ http.ResponseWriter, r *http.Request) (done bool) {
 		if r.Method != http.MethodPost || r.URL.Path != issuesPath {
-			return done
+			return false
 		}
-		once.Do(func() {
+		issue.Do(func() {
 			a.api.ServeHTTP(httptest.NewRecorder(), r)
 			close(opened)
 			<-r.Context().Done() // the worker is gone
@@ -174,7 +173,7 @@ func (a *alerts) killedWhileTelling(t *testing.T, night schemas.Ref) {
 		return done
 	}, func(suite string, r *http.Request) {
 		if suite == "other" {
-			twice.Do(func() {
+			message.Do(func() {
 				close(sent)
 				<-r.Context().Done()
 			})
@@ -210,15 +209,23 @@ func (a *alerts) killedWhileTelling(t *testing.T, night schemas.Ref) {
 	}
 }
 
+// once answers the next request in place of GitHub.
+func once(answer func(w http.ResponseWriter)) func(w http.ResponseWriter, r *http.Request) bool {
+	var first sync.Once
+	return func(w http.ResponseWriter, _ *http.Request) (done bool) {
+		first.Do(func() { answer(w); done = true })
+		return done
+	}
+}
+
 // limited answers that too much is asked at once.
-func limited(w http.ResponseWriter, status int) bool {
+func limited(w http.ResponseWriter, status int) {
 	f := githubtest.SecondaryLimit(status, time.Second)
 	for name, value := range f.Header {
 		w.Header().Set(name, value)
 	}
 	w.WriteHeader(f.Status)
 	fmt.Fprint(w, f.Body)
-	return true
 }
 
 // alerted waits until a run was told of.
@@ -230,21 +237,21 @@ func (a *alerts) alerted(t *testing.T, suite, run string) (out schemas.EvalAlert
 	return out
 }
 
-// busyGitHub has another night fail while the issue is on the second page of the list, GitHub asks for a slower pace, and loses the answer about a
-// comment that it took.
+// busyGitHub has another night fail while the issue is on the second page of the list. GitHub loses the answer about a comment that it took, and then
+// asks for a slower pace.
 func (a *alerts) busyGitHub(t *testing.T, night schemas.Ref) {
 	t.Helper()
 	before := a.host.Kept(promptsRepo)[0].Number
 	for i := range 150 {
 		a.host.Seed(promptsRepo, memforge.Issue{Title: fmt.Sprint("other ", i), Author: "somebody"})
 	}
-	var slow, lost sync.Once
+	var lost sync.Once
 	a.misbehave(func(w http.ResponseWriter, r *http.Request) (done bool) {
-		slow.Do(func() { done = limited(w, http.StatusTooManyRequests) })
 		if r.Method == http.MethodPost && strings.HasSuffix(r.URL.Path, "/comments") {
 			lost.Do(func() {
 				a.api.ServeHTTP(httptest.NewRecorder(), r)
 				w.WriteHeader(http.StatusBadGateway)
+				a.misbehave(once(func(w http.ResponseWriter) { limited(w, http.StatusTooManyRequests) }), nil)
 				done = true
 			})
 		}
@@ -259,7 +266,8 @@ func (a *alerts) busyGitHub(t *testing.T, night schemas.Ref) {
 	}
 }
 
-// downGitHub has the suite pass while GitHub is away: the result and the message do not wait for it, and the issue is closed when it is back.
+// downGitHub has the suite pass while GitHub is away: the result and the message do not wait for it, and the issue is closed when it is
+// back, after it has asked for a slower pace.
 func (a *alerts) downGitHub(t *testing.T) {
 	t.Helper()
 	asked := make(chan struct{}, 100)
@@ -277,7 +285,7 @@ func (a *alerts) downGitHub(t *testing.T) {
 	if runs := a.admin.evals(t, "night"); runs[0].Summary == nil || runs[0].Summary.ID != s.ID {
 		t.Errorf("the result waits for GitHub: %+v", runs[0])
 	}
-	a.misbehave(nil, nil)
+	a.misbehave(once(func(w http.ResponseWriter) { limited(w, http.StatusForbidden) }), nil)
 	if out := a.alerted(t, "night", s.ID); out.Action != "closed" {
 		t.Errorf("alerted %+v", out)
 	}
