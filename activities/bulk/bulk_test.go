@@ -195,7 +195,7 @@ func TestFromListToRecords(t *testing.T) {
 // TestOnlyMissingRowsAreOrderedAgain has rows of every fate.
 func TestOnlyMissingRowsAreOrderedAgain(t *testing.T) {
 	t.Parallel()
-	fates := []batchtest.Fate{batchtest.Answered, batchtest.Invalid, batchtest.Failing, batchtest.Expired, batchtest.Garbled, batchtest.Lost, batchtest.Twice}
+	fates := []batchtest.Fate{batchtest.Answered, batchtest.Invalid, batchtest.Failing, batchtest.Expired, batchtest.Garbled, batchtest.Lost, batchtest.Twice, batchtest.Cancelled}
 	for _, name := range []string{"g", "c"} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -207,14 +207,14 @@ func TestOnlyMissingRowsAreOrderedAgain(t *testing.T) {
 			}})
 			rows := r.rows(name, len(fates))
 			got, err := r.Collect(t.Context(), r.order(t, r.round(t, 0, rows...).Parts[0]))
-			if err != nil || got.Done != 2 || got.Failed != 1 || got.Missing != 4 || got.Unreadable != 1 || got.Reason == "" {
+			if err != nil || got.Done != 2 || got.Failed != 1 || got.Missing != 5 || got.Unreadable != 1 || got.Reason == "" {
 				t.Errorf("%+v, %v", got, err)
 			}
 			plan := r.round(t, 1, rows...)
-			if got, want := summary(plan), fmt.Sprintf("known 2, failed 1, single 0, later 0: %s/4", name); got != want {
+			if got, want := summary(plan), fmt.Sprintf("known 2, failed 1, single 0, later 0: %s/5", name); got != want {
 				t.Fatalf("%s, want %s", got, want)
 			}
-			if got, err := r.Collect(t.Context(), r.order(t, plan.Parts[0])); err != nil || got.Done != 4 || got.Missing != 0 {
+			if got, err := r.Collect(t.Context(), r.order(t, plan.Parts[0])); err != nil || got.Done != 5 || got.Missing != 0 {
 				t.Errorf("%+v, %v", got, err)
 			}
 			for id, times := range r.server.Stats().Rows {

@@ -113,7 +113,7 @@ func TestConformance(t *testing.T) {
 // TestEachRowHasItsOwnEnd collects rows of every fate, the last first.
 func TestEachRowHasItsOwnEnd(t *testing.T) {
 	t.Parallel()
-	fates := []batchtest.Fate{batchtest.Answered, batchtest.Invalid, batchtest.Failing, batchtest.Expired, batchtest.Garbled, batchtest.Lost, batchtest.Twice}
+	fates := []batchtest.Fate{batchtest.Answered, batchtest.Invalid, batchtest.Failing, batchtest.Expired, batchtest.Garbled, batchtest.Lost, batchtest.Twice, batchtest.Cancelled}
 	each(t, func(t *testing.T, v vendor) {
 		server := batchtest.NewServer(t, batchtest.Options{Fate: func(_, n int) batchtest.Fate { return fates[n] }})
 		d, b := v.open(t, server), v.rows("b", len(fates))
