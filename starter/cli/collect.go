@@ -74,6 +74,9 @@ func (c collectCases) Run(s *session) error {
 		return err
 	}
 	counts := collected{Out: c.Out, Proposed: len(proposed)}
+	if len(proposed) == 0 && c.Review == "" {
+		fmt.Fprintf(s.stderr, "no run of chain %s in the last %s is wanted that is not there already; --where any and --days N look at more\n", c.Chain, counted(c.Days, "day"))
+	}
 	switch {
 	case c.Propose != "":
 		return c.propose(s, proposed, counts)

@@ -52,6 +52,9 @@ func (c listEvals) Run(s *session) error {
 	if err != nil {
 		return err
 	}
+	if len(page.Items) == 0 {
+		fmt.Fprintf(s.stderr, "suite %s has no runs; \"tenuto eval list\" shows the suites that have\n", suiteName(c.Suite).name())
+	}
 	return s.print(page, func(w io.Writer) {
 		table(w, "STARTED\tRULING\tPASS RATE\tCELLS\tCOST\tBASELINE\tRUN", func(w io.Writer) {
 			for _, e := range page.Items {
