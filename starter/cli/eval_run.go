@@ -53,7 +53,11 @@ func (runSuite) Help() string {
 	return `The suite is sent along with the files that it names and what its project says. A run goes on when this command, a worker or a gateway ends, ` +
 		`and what was asked before, in whichever run, is not asked again, unless --max-age or --fresh say so, or the documents have changed in which a chain ` +
 		`looks. The exit status is 0 if the gate passed, 3 if it failed, if a cell has no ` +
-		`result, or if there is not enough data, and 1 if the run broke.`
+		`result, or if there is not enough data, and 1 if the run broke. Ctrl-C leaves the run going.
+
+	tenuto eval run suites/docs-qa.yaml --html report.html
+	tenuto eval run suites/docs-qa.yaml --release docs-qa@staging --baseline production
+	tenuto eval run suites/docs-qa.yaml --repeat 3 --budget-usd 2 --junit junit.xml --markdown summary.md`
 }
 
 // Run packs a suite, runs it, and follows the run.
