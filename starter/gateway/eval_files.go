@@ -80,7 +80,7 @@ func (g *Gateway) findEvalFile(ctx context.Context, tenant, suite, id string, fi
 		}
 	}
 	if err != nil && schemas.CodeOf(err) == schemas.NotFound {
-		err = schemas.Wrap(schemas.NotFound, err, "run %s of suite %s has left no %s: there is no such run, or it has not ended with a verdict; \"tenuto eval list %s\" shows those there are", id, suite, file, suite)
+		err = schemas.Wrap(schemas.NotFound, err, "run %s of suite %s has left no %s: there is no such run, or none that has ended with a verdict; \"tenuto eval list %s\" shows those there are", id, suite, file, suite)
 	}
 	return key, info, err
 }
