@@ -3,6 +3,7 @@ package suite
 import (
 	"cmp"
 	"encoding/json"
+	"maps"
 	"slices"
 	"strings"
 
@@ -75,7 +76,7 @@ func (l *loader) options(v *tree.Value, c *Case) {
 		"factuality":             l.data(&g.Factuality),
 		"transformVars":          l.refuse("`transformVars` would run code before the prompt is made: write the variables as they are needed"),
 		"storeOutputAs":          l.refuse("`storeOutputAs` lets tests see each other, and cells are apart: make it a chain of several steps"),
-		"disableConversationVar": nil, "runSerially": nil,
+		"disableConversationVar": nil, "runSerially": l.without("cells do not see each other, so their order means nothing"),
 	}
 	if v.Kind != tree.Object {
 		l.at(v, "options are a mapping of keys to values, and here is %s", v.Kind)
@@ -85,6 +86,9 @@ func (l *loader) options(v *tree.Value, c *Case) {
 		read, ok := known[f.Key]
 		switch {
 		case !ok:
+			if near := Closest(f.Key, slices.Sorted(maps.Keys(known))); near != "" {
+				l.warn(f.Value, "`%s` is none of the options, so the provider gets it as a setting: did you mean `%s`?", clip(f.Key), near)
+			}
 			c.Config = append(c.Config, nunjucks.Field{Name: f.Key, Value: l.filled(f.Value)})
 		case read != nil && f.Value.Kind != tree.Null:
 			read(f.Value)

@@ -35,7 +35,6 @@ type Provider struct {
 	Config    nunjucks.Object
 	Prompts   []string // by label or id; empty is all
 	Transform string   // a script over the output
-	DelayMS   int
 }
 
 // Own reports whether a provider has prompts of its own, so that it is given variables and no prompt.
@@ -110,7 +109,7 @@ func (l *loader) providerOptions(v *tree.Value, id string) ([]Provider, bool) {
 	var given Provider
 	ok := l.object(v, "a provider", keys{
 		"id": l.text(&id), "label": l.text(&given.Label), "prompts": l.texts(&given.Prompts), "transform": l.script(&given.Transform),
-		"delay": l.count(&given.DelayMS, 0, 3_600_000), "config": func(v *tree.Value) { given.Config = l.config(v) },
+		"delay": l.without("calls wait for the limits of their provider, which models.yaml says"), "config": func(v *tree.Value) { given.Config = l.config(v) },
 		"env":    l.refuse("keys of providers are read from the worker's environment, by the names in models.yaml: remove `env`"),
 		"inputs": l.refuse("`inputs` is for attacks, which are not generated here: remove it"),
 	})

@@ -386,3 +386,30 @@ func TestClosest(t *testing.T) {
 		}
 	}
 }
+
+// TestWithoutEffect warns of keys that promptfoo knows and that change nothing here, and of slips in what goes to the provider.
+func TestWithoutEffect(t *testing.T) {
+	t.Parallel()
+	s, problems, warnings := suite.Load(folder(map[string]string{"suite.yaml": `prompts: p
+providers: [{id: echo, delay: 100}]
+evaluateOptions: {timeoutMs: 5, delay: 10, maxConcurrency: 3}
+tests:
+  - options: {runSerially: true, seed: 7, disableVarExpansio: true}
+`}), "suite.yaml")
+	if s == nil || s.Options.MaxConcurrency != 3 {
+		t.Fatalf("%+v\n%s", s, lines(problems))
+	}
+	want := []string{
+		"2:31: this key has no effect: calls wait", "3:30: this key has no effect: a call has two minutes", "3:40: this key has no effect: calls wait",
+		"5:28: this key has no effect: cells do not see", "5:63: `disableVarExpansio` is none of the options, so the provider gets it as a setting: did you mean `disableVarExpansion`?",
+	}
+	got := strings.Split(strings.TrimSpace(lines(warnings)), "\n")
+	if len(got) != len(want) {
+		t.Fatalf("warnings:\n%s", lines(warnings))
+	}
+	for i, start := range want {
+		if !strings.HasPrefix(got[i], "suite.yaml:"+start) {
+			t.Errorf("%s, want %s", got[i], start)
+		}
+	}
+}

@@ -100,7 +100,8 @@ func (l *loader) evaluateOptions(v *tree.Value) {
 	o := &l.suite.Options
 	l.object(v, "evaluateOptions", keys{
 		"repeat": l.count(&o.Repeat, 1, 1000), "maxConcurrency": l.count(&o.MaxConcurrency, 1, 10_000),
-		"timeoutMs": l.count(&o.TimeoutMS, 0, 3_600_000), "delay": l.count(&o.DelayMS, 0, 3_600_000),
+		"timeoutMs":            l.without("a call has two minutes, or what the step of its chain says"),
+		"delay":                l.without("calls wait for the limits of their provider, which models.yaml says"),
 		"cache":                l.cache,
 		"showProgressBar":      l.without("progress is shown where there is a terminal"),
 		"maxEvalTimeMs":        l.without("a run is bounded by its budget"),

@@ -111,8 +111,6 @@ type Grading struct {
 type Options struct {
 	Repeat         int // samples of each case, at least 1
 	MaxConcurrency int // 0 leaves it to the providers' limits
-	TimeoutMS      int // of one call; 0 is the platform's
-	DelayMS        int // between calls
 }
 
 // Schedule says when a suite runs by itself.

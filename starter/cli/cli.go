@@ -121,13 +121,40 @@ func (s *session) status(err error) int {
 
 // print writes the result: as JSON if that was asked for, and by text otherwise.
 func (s *session) print(result any, text func(io.Writer)) error {
+	out := &checkedWriter{w: s.stdout}
 	if !s.json {
-		text(s.stdout)
+		text(out)
+		return out.fault()
+	}
+	encoder := json.NewEncoder(out)
+	encoder.SetEscapeHTML(false)
+	if err := encoder.Encode(result); err != nil && out.err == nil {
+		return err
+	}
+	return out.fault()
+}
+
+// checkedWriter keeps the first error of what it writes to, so that a full disk is no success.
+type checkedWriter struct {
+	w   io.Writer
+	err error
+}
+
+// Write implements io.Writer.
+func (c *checkedWriter) Write(p []byte) (int, error) {
+	if c.err != nil {
+		return 0, c.err
+	}
+	n, err := c.w.Write(p)
+	c.err = err
+	return n, err
+}
+
+func (c *checkedWriter) fault() error {
+	if c.err == nil {
 		return nil
 	}
-	encoder := json.NewEncoder(s.stdout)
-	encoder.SetEscapeHTML(false)
-	return encoder.Encode(result)
+	return schemas.Wrap(schemas.Unavailable, c.err, "the result could not be written: %v; what was asked for is done", c.err)
 }
 
 type versionCommand struct{}

@@ -33,7 +33,10 @@ func (collectCases) Help() string {
 	return `A case has the input of the run as its variables, and in its metadata an id and the run. Of feedback with a comment an assertion is proposed, which a model ` +
 		`judges; the others have none, and pass whatever is answered until somebody writes one. A suite names the file as tests: file://cases.jsonl. Each case is ` +
 		`asked about: y keeps it, n never proposes it again (FILE.declined), s leaves it for another time, q ends. What is accepted is written at once, and nothing in ` +
-		`the file is changed; a case with the same variables is there once.`
+		`the file is changed; a case with the same variables is there once.
+
+	tenuto eval collect --chain docs-qa --out suites/cases.jsonl
+	tenuto eval collect --chain docs-qa --where any --sample 20 --propose review.jsonl`
 }
 
 // proposedCase is a case that a person has not accepted yet.
@@ -74,6 +77,9 @@ func (c collectCases) Run(s *session) error {
 		return err
 	}
 	counts := collected{Out: c.Out, Proposed: len(proposed)}
+	if len(proposed) == 0 && c.Review == "" {
+		fmt.Fprintf(s.stderr, "no run of chain %s in the last %s is wanted that is not there already; --where any and --days N look at more\n", c.Chain, counted(c.Days, "day"))
+	}
 	switch {
 	case c.Propose != "":
 		return c.propose(s, proposed, counts)

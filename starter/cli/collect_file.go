@@ -179,7 +179,7 @@ func reviewed(name string) ([]proposedCase, error) {
 
 // askAbout shows each case and keeps what is said to it. It ends when the person does, and on an interrupt.
 func askAbout(s *session, cases *caseFile, proposed []proposedCase, counts *collected) error {
-	if file, ok := s.stdin.(*os.File); ok && !term.IsTerminal(int(file.Fd())) {
+	if file, ok := s.stdin.(*os.File); ok && len(proposed) > 0 && !term.IsTerminal(int(file.Fd())) {
 		return schemas.Errorf(schemas.Invalid, "there is no terminal to ask at: use --accept-all, or --propose FILE and then --review FILE")
 	}
 	answers := linesOf(s.stdin)

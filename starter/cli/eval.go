@@ -35,7 +35,10 @@ func (checkSuites) Help() string {
 	return `A suite is a file in promptfoo's format, with the files that it names in its folder or below: prompts, providers such as chain:docs-qa@staging, ` +
 		`tests with variables and assertions. A cell is one answer to be got: a test with one combination of its variables, under one prompt, by one ` +
 		`provider, for one sample. Cells are counted here, and not made; nothing is called, and no platform is needed. What would run as code in ` +
-		`promptfoo is refused, save inline JavaScript.`
+		`promptfoo is refused, save inline JavaScript.
+
+	tenuto eval check suites/docs-qa.yaml
+	tenuto eval check evals/*/promptfooconfig.yaml`
 }
 
 // checkedSuites is the result of a check of suites. Suites are those that could be read.

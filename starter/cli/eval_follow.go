@@ -237,7 +237,11 @@ func failingLabel(state schemas.CellState) string {
 
 // failingText is why, and where first.
 func failingText(f schemas.EvalFailing) string {
-	text := brief(cmp.Or(f.Reason, "no reason was given")) + "; "
+	none := "no reason was given"
+	if f.State == schemas.CellNotRun {
+		none = "the run ended before"
+	}
+	text := brief(cmp.Or(f.Reason, none)) + "; "
 	if f.Cells > 1 {
 		text += "the first is "
 	}

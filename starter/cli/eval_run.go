@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"math"
 	"net/http"
 	"net/url"
 	"runtime/debug"
@@ -35,10 +36,10 @@ type runSuite struct {
 	Name        string         `placeholder:"NAME" help:"Name of the suite, by which its runs are known (default: that of the file; of a promptfooconfig.yaml, that of its folder)."`
 	Release     []string       `sep:"none" placeholder:"CHAIN@LABEL" help:"Test this release of a chain that the suite names without a version, by a label or a hash, and not the project's."`
 	Baseline    string         `placeholder:"RELEASE" help:"Compare with this label, release, or earlier run of the suite (default: the suite's)."`
-	Repeat      int            `placeholder:"N" help:"Samples of each case (default: the suite's)."`
-	MaxRepeat   int            `placeholder:"N" help:"Samples that a case near its threshold may have."`
-	BudgetUSD   float64        `name:"budget-usd" placeholder:"X" help:"Pause when so many US dollars are used up (default: the suite's)."`
-	BudgetToken int64          `name:"budget-tokens" placeholder:"N" help:"Pause when so many tokens are used up (default: the suite's)."`
+	Repeat      *int           `placeholder:"N" help:"Samples of each case (default: the suite's)."`
+	MaxRepeat   *int           `placeholder:"N" help:"Samples that a case near its threshold may have."`
+	BudgetUSD   *float64       `name:"budget-usd" placeholder:"X" help:"Pause when so many US dollars are used up (default: the suite's)."`
+	BudgetToken *int64         `name:"budget-tokens" placeholder:"N" help:"Pause when so many tokens are used up (default: the suite's)."`
 	AllowCells  int64          `default:"${cells}" placeholder:"N" help:"At most so many cells (default: ${cells})."`
 	Grader      string         `placeholder:"PROVIDER" help:"Who judges for assertions that name nobody, as suites spell providers."`
 	MaxAge      *time.Duration `placeholder:"DURATION" xor:"age" help:"Ask anew what was answered longer ago, such as 20h (default: the suite's max_age, or any age)."`
@@ -52,13 +53,17 @@ func (runSuite) Help() string {
 	return `The suite is sent along with the files that it names and what its project says. A run goes on when this command, a worker or a gateway ends, ` +
 		`and what was asked before, in whichever run, is not asked again, unless --max-age or --fresh say so, or the documents have changed in which a chain ` +
 		`looks. The exit status is 0 if the gate passed, 3 if it failed, if a cell has no ` +
-		`result, or if there is not enough data, and 1 if the run broke.`
+		`result, or if there is not enough data, and 1 if the run broke. Ctrl-C leaves the run going.
+
+	tenuto eval run suites/docs-qa.yaml --html report.html
+	tenuto eval run suites/docs-qa.yaml --release docs-qa@staging --baseline production
+	tenuto eval run suites/docs-qa.yaml --repeat 3 --budget-usd 2 --junit junit.xml --markdown summary.md`
 }
 
 // Run packs a suite, runs it, and follows the run.
 func (c runSuite) Run(s *session) error {
-	if c.AllowCells < 1 {
-		return schemas.Errorf(schemas.Invalid, "--allow-cells is %d: allow at least 1 cell", c.AllowCells)
+	if err := c.check(); err != nil {
+		return err
 	}
 	age, err := c.age()
 	if err != nil {
@@ -81,8 +86,8 @@ func (c runSuite) Run(s *session) error {
 		return err
 	}
 	started, err := c.start(s, gateway, pack.Suite, rest.NewEval{
-		Package: hash, Releases: releases, Baseline: c.Baseline, Grader: c.Grader, Repeat: c.Repeat, MaxRepeat: c.MaxRepeat,
-		Budget: schemas.EvalBudget{Tokens: c.BudgetToken, USD: c.BudgetUSD}, MaxCells: c.AllowCells, Bulk: c.Batch, MaxAgeMS: age,
+		Package: hash, Releases: releases, Baseline: c.Baseline, Grader: c.Grader, Repeat: given(c.Repeat), MaxRepeat: given(c.MaxRepeat),
+		Budget: schemas.EvalBudget{Tokens: given(c.BudgetToken), USD: given(c.BudgetUSD)}, MaxCells: c.AllowCells, Bulk: c.Batch, MaxAgeMS: age,
 	})
 	if err != nil {
 		return err
@@ -110,6 +115,36 @@ func (c runSuite) age() (*int64, error) {
 	}
 	ms := c.MaxAge.Milliseconds()
 	return &ms, nil
+}
+
+// check refuses numbers that mean nothing, before anything is sent.
+func (c runSuite) check() error {
+	if c.AllowCells < 1 {
+		return schemas.Errorf(schemas.Invalid, "--allow-cells is %d: allow at least 1 cell", c.AllowCells)
+	}
+	for _, flag := range []struct {
+		name string
+		n    *int
+	}{{"--repeat", c.Repeat}, {"--max-repeat", c.MaxRepeat}} {
+		if flag.n != nil && (*flag.n < 1 || *flag.n > mostSamples) {
+			return schemas.Errorf(schemas.Invalid, "%s is %d: a case has 1 to %d samples", flag.name, *flag.n, mostSamples)
+		}
+	}
+	if usd := given(c.BudgetUSD); c.BudgetUSD != nil && (usd <= 0 || math.IsNaN(usd) || math.IsInf(usd, 1)) || c.BudgetToken != nil && *c.BudgetToken < 1 {
+		return schemas.Errorf(schemas.Invalid, "a budget is more than 0; leave the flag out for that of the suite")
+	}
+	return nil
+}
+
+// mostSamples is how often a case is asked at most.
+const mostSamples = 1000
+
+// given is the value of a flag, and the zero value of one that was left out.
+func given[T any](flag *T) (value T) {
+	if flag != nil {
+		value = *flag
+	}
+	return value
 }
 
 // packGC is the percentage by which the heap may grow between collections while a suite is read. What a suite can hold is bounded, and it is soon

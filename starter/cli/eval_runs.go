@@ -43,6 +43,39 @@ type compareEvals struct {
 	With  string `arg:"" help:"Id of the run that it is compared with."`
 }
 
+// Help shows how reports are fetched.
+func (showEval) Help() string {
+	return `Reports are there when the run has ended with a verdict.
+
+	tenuto eval show docs-qa
+	tenuto eval show docs-qa RUN --html report.html --junit junit.xml`
+}
+
+// Help says how a run ends.
+func (watchEval) Help() string {
+	return `The exit status is 0 if the gate passed, 3 if it failed, if a cell has no result, or if there is not enough data, and 1 if the run broke. Ctrl-C leaves ` +
+		`the run going.
+
+	tenuto eval watch docs-qa
+	tenuto eval watch docs-qa RUN --html report.html`
+}
+
+// Help says what is decided about.
+func (decideEval) Help() string {
+	return `A run pauses when its budget is used up, and waits for somebody to decide. A larger budget counts what was used before.
+
+	tenuto eval decide docs-qa --budget-usd 10
+	tenuto eval decide docs-qa RUN --stop`
+}
+
+// Help says what is compared.
+func (compareEvals) Help() string {
+	return `Cases are paired by their ids, prompts and providers. Those that changed are listed, what became worse first.
+
+	tenuto eval list docs-qa
+	tenuto eval compare docs-qa latest RUN`
+}
+
 // Run lists suites, or the runs of one.
 func (c listEvals) Run(s *session) error {
 	if c.Suite == "" {
@@ -51,6 +84,9 @@ func (c listEvals) Run(s *session) error {
 	page, err := list[rest.Eval](s, suiteName(c.Suite).path()+"/runs", c.Limit)
 	if err != nil {
 		return err
+	}
+	if len(page.Items) == 0 {
+		fmt.Fprintf(s.stderr, "suite %s has no runs; \"tenuto eval list\" shows the suites that have\n", suiteName(c.Suite).name())
 	}
 	return s.print(page, func(w io.Writer) {
 		table(w, "STARTED\tRULING\tPASS RATE\tCELLS\tCOST\tBASELINE\tRUN", func(w io.Writer) {

@@ -27,7 +27,10 @@ type requireSuites struct {
 func (requireSuites) Help() string {
 	return `The suites are all that the label requires from then on. "tenuto label set" then runs them for the release that the label is to move to, or finds ` +
 		`the runs that did, and moves it only if every verdict is passed; cells that were run before are not run again. A suite names the chain without a ` +
-		`version, as chain:NAME. What was required is recorded with the package: a changed suite is required anew. Going back with --undo needs no suite.`
+		`version, as chain:NAME. What was required is recorded with the package: a changed suite is required anew. Going back with --undo needs no suite.
+
+	tenuto label require docs-qa@production --suite suites/docs-qa.yaml
+	tenuto label require docs-qa@production --none`
 }
 
 // Run requires suites.

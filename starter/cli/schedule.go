@@ -56,7 +56,17 @@ type (
 func (applySchedules) Help() string {
 	return `A suite says when it runs as schedule: {cron: "0 3 * * *", timezone: Europe/Berlin, jitter: 10m, catchup: 6h}, or as the cron text alone. What runs is the ` +
 		`suite as it is now, with what its project says, until it is applied anew. A start that falls due while a run is under way waits, one at most; a start ` +
-		`that was missed, because Temporal was down, is made up for the time of catchup, six hours if the suite says nothing. A paused schedule stays paused.`
+		`that was missed, because Temporal was down, is made up for the time of catchup, six hours if the suite says nothing. A paused schedule stays paused.
+
+	tenuto schedule apply --project answers --prune
+	tenuto schedule apply suites/docs-qa.yaml --dry-run`
+}
+
+// Help says what is made up for.
+func (backfillSchedule) Help() string {
+	return `Each start that the schedule had in that time starts a run, also those that were not missed.
+
+	tenuto schedule backfill docs-qa --from 2026-11-20 --to 2026-11-22`
 }
 
 // appliedSchedules is the result of apply.

@@ -80,7 +80,7 @@ func (g *Gateway) findEvalFile(ctx context.Context, tenant, suite, id string, fi
 		}
 	}
 	if err != nil && schemas.CodeOf(err) == schemas.NotFound {
-		err = schemas.Wrap(schemas.NotFound, err, "run %s of suite %s has left no %s; it is there when the run has ended with a verdict", id, suite, file)
+		err = schemas.Wrap(schemas.NotFound, err, "run %s of suite %s has left no %s: there is no such run, or none that has ended with a verdict; \"tenuto eval list %s\" shows those there are", id, suite, file, suite)
 	}
 	return key, info, err
 }

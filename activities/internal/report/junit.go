@@ -6,11 +6,13 @@ import (
 	"io"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/tenuto-dev/tenuto/schemas"
 )
 
-// JUnit writes the XML that CI systems read (https://github.com/testmoapp/junitxml): a suite of tests for the verdict, and one for each column
+// JUnit writes the XML that CI systems read (https://github.com/testmoapp/junitxml, and Jenkins'
+// https://github.com/jenkinsci/xunit-plugin/blob/master/src/main/resources/org/jenkinsci/plugins/xunit/types/model/xsd/junit-10.xsd): a suite of tests for the verdict, and one for each column
 // under test with a test for each cell. What failed is a failure, what is errored an error, what was not run is skipped and fails the verdict;
 // so is a case in quarantine that did not pass.
 func JUnit(w io.Writer, r schemas.EvalResult) error {
@@ -24,10 +26,12 @@ func JUnit(w io.Writer, r schemas.EvalResult) error {
 			all.Suites = append(all.Suites, columnSuite(v, c))
 		}
 	}
-	for _, s := range all.Suites {
-		all.Tests, all.Failures, all.Errors, all.Skipped, all.seconds = all.Tests+s.Tests, all.Failures+s.Failures, all.Errors+s.Errors, all.Skipped+s.Skipped, all.seconds+s.seconds
+	took, started := 0.0, time.UnixMilli(v.StartMS).UTC().Format("2006-01-02T15:04:05")
+	for i, s := range all.Suites {
+		all.Suites[i].Timestamp = started
+		all.Tests, all.Failures, all.Errors, took = all.Tests+s.Tests, all.Failures+s.Failures, all.Errors+s.Errors, took+s.seconds
 	}
-	all.Time = seconds(all.seconds)
+	all.Time = seconds(took)
 	if _, err := io.WriteString(w, xml.Header); err != nil {
 		return err
 	}
@@ -50,14 +54,18 @@ type (
 		Time     string `xml:"time,attr"`
 		seconds  float64
 	}
-	junitSuites struct {
-		XMLName xml.Name `xml:"testsuites"`
-		Name    string   `xml:"name,attr"`
-		junitCounts
-		Suites []junitSuite `xml:"testsuite"`
+	junitSuites struct { // which has no count of what was skipped in Jenkins' schema
+		XMLName  xml.Name     `xml:"testsuites"`
+		Name     string       `xml:"name,attr"`
+		Tests    int          `xml:"tests,attr"`
+		Failures int          `xml:"failures,attr"`
+		Errors   int          `xml:"errors,attr"`
+		Time     string       `xml:"time,attr"`
+		Suites   []junitSuite `xml:"testsuite"`
 	}
 	junitSuite struct {
-		Name string `xml:"name,attr"`
+		Name      string `xml:"name,attr"`
+		Timestamp string `xml:"timestamp,attr"` // of the run, in UTC
 		junitCounts
 		Cases []junitCase `xml:"testcase"`
 	}

@@ -104,11 +104,11 @@ func (m *markdown) metrics(v *view) {
 	if len(names) == 0 {
 		return
 	}
-	head := "\n| Metric by column |"
+	m.write("\n| Metric by column |")
 	for _, name := range names {
-		head += " " + code(name, 60) + " |"
+		m.write(" " + code(name, 60) + " |")
 	}
-	m.write(head + "\n|---|" + strings.Repeat("--:|", len(names)) + "\n")
+	m.write("\n|---|" + strings.Repeat("--:|", len(names)) + "\n")
 	m.list(len(rows), columnsShown, func(i int) string {
 		return "| " + code(rows[i].Column, 120) + " | " + strings.Join(rows[i].Scores, " | ") + " |\n"
 	})

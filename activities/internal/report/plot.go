@@ -168,7 +168,7 @@ func (v *view) costPlot() template.HTML {
 	}
 	const left, right, tall = 300.0, 760.0, 26.0
 	s := &svg{}
-	s.open(right+160, float64(len(rows))*tall+8, "Cost by column")
+	s.open(right+300, float64(len(rows))*tall+8, "Cost by column")
 	for i, c := range rows {
 		y, unit := float64(i)*tall+16, (right-left)/most
 		s.text("name", left-8, y+4, shorten(c.Name))

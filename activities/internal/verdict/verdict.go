@@ -133,8 +133,9 @@ func thresholds(policy schemas.EvalPolicy, cells []schemas.CaseResult) []string 
 		tagged := slices.DeleteFunc(slices.Clone(cells), func(c schemas.CaseResult) bool {
 			return bound.Tag != "" && !slices.Contains(c.Tags, bound.Tag)
 		})
-		of := "of all cells"
+		of, tag := "of all cells", ""
 		if bound.Tag != "" {
+			tag = fmt.Sprintf(" of those tagged %q", bound.Tag)
 			of = fmt.Sprintf("of the cells tagged %q", bound.Tag)
 		}
 		passRate, score := rates(tagged, true)
@@ -143,7 +144,10 @@ func thresholds(policy schemas.EvalPolicy, cells []schemas.CaseResult) []string 
 			broken = append(broken, "there is no cell for the threshold "+of)
 			continue
 		}
-		if passRate < bound.PassRate-rounding {
+		if passRate < bound.PassRate-rounding && bound.PassRate == 1 {
+			counts := count(tagged)
+			broken = append(broken, fmt.Sprintf("%d of %d cells failed%s, and all must pass", counts.Failed, counts.Total(), tag))
+		} else if passRate < bound.PassRate-rounding {
 			broken = append(broken, fmt.Sprintf("the pass rate %s is %.4f, and must be at least %g", of, passRate, bound.PassRate))
 		}
 		if score < bound.Score-rounding {

@@ -54,6 +54,7 @@ func TestJudge(t *testing.T) {
 		{name: "required is errored", policy: schemas.EvalPolicy{Required: []string{"case 002"}}, candidate: "ppe", ruling: schemas.RulingUnresolved, reason: "1 of 3 cells"},
 		{name: "required is missing", policy: schemas.EvalPolicy{Required: []string{"other"}}, candidate: "p", ruling: schemas.RulingFailed, reason: `the required case "other" was not among the cells`},
 		{name: "threshold holds", policy: bound(schemas.TagThreshold{PassRate: 0.5}), candidate: "pf", ruling: schemas.RulingPassed},
+		{name: "all must pass", policy: bound(schemas.TagThreshold{PassRate: 1}), candidate: "pfp", ruling: schemas.RulingFailed, reason: "1 of 3 cells failed, and all must pass"},
 		{name: "threshold breaks", policy: bound(schemas.TagThreshold{PassRate: 0.6}), candidate: "pf", ruling: schemas.RulingFailed, reason: "the pass rate of all cells is 0.5000, and must be at least 0.6"},
 		{name: "errors may still save it", policy: bound(schemas.TagThreshold{PassRate: 0.6}), candidate: "pfe", ruling: schemas.RulingUnresolved, reason: "1 of 3 cells"},
 		{name: "errors cannot save it", policy: bound(schemas.TagThreshold{PassRate: 0.9}), candidate: "pfe", ruling: schemas.RulingFailed, reason: "the pass rate of all cells is 0.6667"},
