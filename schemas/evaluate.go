@@ -270,7 +270,7 @@ type CellAnswer struct {
 	Cost      Cost            `json:"cost,omitzero"`
 	Refused   bool            `json:"refused,omitempty"`   // the provider says that it refused
 	Finish    string          `json:"finish,omitempty"`    // why the model ended: stop, length, filter or tool; empty where nobody says
-	LogProbs  []float64       `json:"logprobs,omitempty"`  // natural logarithms, one a token
+	LogProbs  []float64       `json:"logprobs,omitempty"`  // natural logarithms, to four decimals, one a token; where they were asked for
 	Retrieved []string        `json:"retrieved,omitempty"` // documents, best first, of the chain's retrieve steps
 	Context   []string        `json:"context,omitempty"`   // texts of what was retrieved, in the same order
 }

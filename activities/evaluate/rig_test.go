@@ -37,6 +37,10 @@ type rig struct {
 // noModels is an installation without models.
 type noModels struct{}
 
+func (noModels) LogProbs(schemas.Models, string) (can bool, server string, err error) {
+	return true, "", nil
+}
+
 func (noModels) Defined(string) (p schemas.ProviderDef, m schemas.ModelDef, ok bool) {
 	return p, m, false
 }
