@@ -13,6 +13,9 @@ type SuitePackage struct {
 	Bundles map[string]Bundle `json:"bundles,omitempty"` // of the project's chains that the suite names without a version, by chain
 	Prompts map[string]string `json:"prompts,omitempty"` // of the project, with partials, as in Bundle
 	Models  Models            `json:"models,omitzero"`   // of the project
+
+	Chains   []string `json:"chains,omitempty"`   // that the suite's providers name, sorted: CHAIN, CHAIN@LABEL or CHAIN@HASH; what they stand for is looked at before a run starts
+	Baseline string   `json:"baseline,omitempty"` // of the suite
 }
 
 // EvalRequest starts an evaluation.
