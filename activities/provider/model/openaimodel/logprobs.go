@@ -21,7 +21,10 @@ type token struct {
 
 // UnmarshalJSON reads either form.
 func (l *logProbs) UnmarshalJSON(data []byte) error {
-	var got struct{ Content, Refusal []token }
+	var got struct {
+		Content []token `json:"content"`
+		Refusal []token `json:"refusal"`
+	}
 	var err error
 	if data[0] == '[' {
 		err = json.Unmarshal(data, &got.Content)
