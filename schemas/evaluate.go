@@ -13,6 +13,9 @@ type SuitePackage struct {
 	Bundles map[string]Bundle `json:"bundles,omitempty"` // of the project's chains that the suite names without a version, by chain
 	Prompts map[string]string `json:"prompts,omitempty"` // of the project, with partials, as in Bundle
 	Models  Models            `json:"models,omitzero"`   // of the project
+
+	Chains   []string `json:"chains,omitempty"`   // that the suite's providers name, sorted: CHAIN, CHAIN@LABEL or CHAIN@HASH; what they stand for is looked at before a run starts
+	Baseline string   `json:"baseline,omitempty"` // of the suite
 }
 
 // EvalRequest starts an evaluation.
@@ -270,7 +273,7 @@ type CellAnswer struct {
 	Cost      Cost            `json:"cost,omitzero"`
 	Refused   bool            `json:"refused,omitempty"`   // the provider says that it refused
 	Finish    string          `json:"finish,omitempty"`    // why the model ended: stop, length, filter or tool; empty where nobody says
-	LogProbs  []float64       `json:"logprobs,omitempty"`  // natural logarithms, one a token
+	LogProbs  []float64       `json:"logprobs,omitempty"`  // natural logarithms, to four decimals, one a token; where they were asked for
 	Retrieved []string        `json:"retrieved,omitempty"` // documents, best first, of the chain's retrieve steps
 	Context   []string        `json:"context,omitempty"`   // texts of what was retrieved, in the same order
 }

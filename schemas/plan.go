@@ -182,6 +182,30 @@ func (d ChainDef) Answers() string {
 	return step
 }
 
+// Speaks is the generate step whose words the chain's answer is made of: the one that Answers, else the only one; empty where there is none or
+// several.
+func (d ChainDef) Speaks() string {
+	only, answers := "", d.Answers()
+	for _, s := range d.Steps {
+		switch {
+		case s.Generate == nil:
+		case s.ID == answers:
+			return s.ID
+		case only != "":
+			only = several
+		default:
+			only = s.ID
+		}
+	}
+	if only == several {
+		return ""
+	}
+	return only
+}
+
+// several is no id of a step.
+const several = "/"
+
 // AnswerText is the text in the output of a chain, a JSON value: a string, or the member text or answer of an object; empty for any other.
 func AnswerText(output []byte) string {
 	var text string

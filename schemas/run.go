@@ -44,32 +44,34 @@ type RunRequest struct {
 	RerunOf  string            `json:"rerun_of,omitempty"` // run on a recalled release in whose place this one is
 	Charge   Charge            `json:"charge,omitzero"`    // who pays, where a budget applies
 	Callback string            `json:"callback,omitempty"` // URL that is told of the end
+	LogProbs bool              `json:"logprobs,omitempty"` // the model that gives the chain's answer is asked for log probabilities, see StepDetail
 	Trace    Trace             `json:"trace,omitzero"`     // of the caller
 }
 
 // StepRequest is the call of one step.
 type StepRequest struct {
-	Tenant  string             `json:"tenant"`
-	RunID   string             `json:"run_id"`
-	Bundle  Ref                `json:"bundle"`
-	Chain   string             `json:"chain"`
-	Step    string             `json:"step"`
-	Path    string             `json:"path,omitempty"`    // of the chain within the run: empty, or such as each[3]/
-	Input   Content            `json:"input"`             // of the chain
-	Item    *int               `json:"item,omitempty"`    // Input is a list, and the chain's input is this element of it
-	Outputs map[string]Content `json:"outputs,omitempty"` // of the steps done before
-	Args    Content            `json:"args,omitzero"`     // of a tool: what a model calls it with
-	Turn    int                `json:"turn,omitempty"`    // of a tool loop, from 0
-	State   Content            `json:"state,omitzero"`    // of the tool loop: what the turn before left
-	Results []ToolResult       `json:"results,omitempty"` // of the calls that the turn before asked for
-	Fresh   bool               `json:"fresh,omitempty"`
-	First   bool               `json:"first,omitempty"` // nothing of the run was carried out before in another process, but one may carry it on
-	Retries int                `json:"retries,omitempty"`
-	Batch   bool               `json:"batch,omitempty"`
-	Resent  bool               `json:"resent,omitempty"` // somebody decided that an ambiguous call shall be made again
-	Trace   Trace              `json:"trace,omitzero"`   // of the run
-	Local   bool               `json:"local,omitempty"`  // nothing of the step is durable before a later call of the run in the same process has waited for it
-	StartMS int64              `json:"start_ms,omitempty"`
+	Tenant   string             `json:"tenant"`
+	RunID    string             `json:"run_id"`
+	Bundle   Ref                `json:"bundle"`
+	Chain    string             `json:"chain"`
+	Step     string             `json:"step"`
+	Path     string             `json:"path,omitempty"`    // of the chain within the run: empty, or such as each[3]/
+	Input    Content            `json:"input"`             // of the chain
+	Item     *int               `json:"item,omitempty"`    // Input is a list, and the chain's input is this element of it
+	Outputs  map[string]Content `json:"outputs,omitempty"` // of the steps done before
+	Args     Content            `json:"args,omitzero"`     // of a tool: what a model calls it with
+	Turn     int                `json:"turn,omitempty"`    // of a tool loop, from 0
+	State    Content            `json:"state,omitzero"`    // of the tool loop: what the turn before left
+	Results  []ToolResult       `json:"results,omitempty"` // of the calls that the turn before asked for
+	Fresh    bool               `json:"fresh,omitempty"`
+	First    bool               `json:"first,omitempty"` // nothing of the run was carried out before in another process, but one may carry it on
+	Retries  int                `json:"retries,omitempty"`
+	Batch    bool               `json:"batch,omitempty"`
+	LogProbs bool               `json:"logprobs,omitempty"` // of the run
+	Resent   bool               `json:"resent,omitempty"`   // somebody decided that an ambiguous call shall be made again
+	Trace    Trace              `json:"trace,omitzero"`     // of the run
+	Local    bool               `json:"local,omitempty"`    // nothing of the step is durable before a later call of the run in the same process has waited for it
+	StartMS  int64              `json:"start_ms,omitempty"`
 }
 
 // StepOutcome is the verdict on a step. The interpreter branches on it and on nothing else.
@@ -229,6 +231,8 @@ type StepDetail struct {
 	Queries []string     `json:"queries,omitempty"` // of a retrieve step, the question first
 	Hits    int          `json:"hits,omitempty"`
 	HTTP    *HTTPDetail  `json:"http,omitempty"`
+
+	LogProbs []float64 `json:"logprobs,omitempty"` // natural logarithms, to four decimals, one a token of the response that became the output; where they were asked for
 }
 
 // CallDetail is one model call, made or tried.

@@ -63,11 +63,12 @@ type EvalCell struct {
 	ID         CellID          `json:"id"`
 	Case       EvalCase        `json:"case"`
 	Provider   EvalProvider    `json:"provider"`
-	Prompt     string          `json:"prompt,omitempty"` // label
-	Sample     int             `json:"sample"`           // from 0
-	Input      string          `json:"input"`            // the rendered prompt; a JSON list of messages is a chat
-	Vars       json.RawMessage `json:"vars,omitempty"`   // an object
-	Output     json.RawMessage `json:"output,omitempty"` // given by the suite instead of a call
+	Prompt     string          `json:"prompt,omitempty"`   // label
+	Sample     int             `json:"sample"`             // from 0
+	Input      string          `json:"input"`              // the rendered prompt; a JSON list of messages is a chat
+	Vars       json.RawMessage `json:"vars,omitempty"`     // an object
+	Output     json.RawMessage `json:"output,omitempty"`   // given by the suite instead of a call
+	LogProbs   bool            `json:"logprobs,omitempty"` // the provider is asked for log probabilities
 	Assertions []Assertion     `json:"assertions,omitempty"`
 	Threshold  *float64        `json:"threshold,omitempty"` // of the case's score; nil asks that all assertions hold
 	Transform  []string        `json:"transform,omitempty"` // scripts, in their order, before anything is judged

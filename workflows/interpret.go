@@ -180,7 +180,7 @@ func (i *interpreter) request(s *scope, ps schemas.PlanStep) schemas.StepRequest
 	return schemas.StepRequest{
 		Tenant: i.run.Tenant, RunID: i.run.RunID, Bundle: i.run.Bundle, Chain: s.plan.Chain, Step: ps.ID, Path: s.path,
 		Input: s.input, Item: s.item, Outputs: s.outputs(), Fresh: i.run.Fresh, Batch: i.run.Batch, Retries: i.run.Retries,
-		StartMS: i.run.StartMS, Trace: i.run.Trace,
+		StartMS: i.run.StartMS, Trace: i.run.Trace, LogProbs: i.run.LogProbs,
 	}
 }
 

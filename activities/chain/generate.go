@@ -61,6 +61,7 @@ func (s *stepping) generate(ctx context.Context) (schemas.StepOutcome, error) {
 		}
 		output, problems, err := c.read(resp)
 		if err == nil {
+			s.detail.LogProbs = resp.LogProbs
 			return s.outcome(ctx, output)
 		}
 		if problems == nil || reask >= c.reasks() {

@@ -75,6 +75,7 @@ func (l *line) step(ctx context.Context, ps schemas.PlanStep) bool {
 	out, err := l.a.attempt(bounded, schemas.StepRequest{
 		Tenant: l.run.Tenant, RunID: l.run.RunID, Bundle: l.run.Bundle, Chain: l.run.Plan.Chain, Step: ps.ID,
 		Input: l.run.Input, Outputs: l.outputs, Fresh: l.run.Fresh, First: l.run.First, Batch: l.run.Batch, Retries: l.run.Retries, Local: true, Trace: l.run.Trace,
+		LogProbs: l.run.LogProbs,
 	})
 	if err != nil {
 		l.failed = failureIn(ps, err)

@@ -119,6 +119,7 @@ func (c *conversation) request(last bool) (model.Request, error) {
 	request := model.Request{
 		Messages: slices.Clone(c.Messages), MaxTokens: settings.MaxTokens, Temperature: settings.Temperature,
 		TopP: settings.TopP, TopK: settings.TopK, Stop: settings.Stop, Schema: c.schema,
+		LogProbs: c.s.in.LogProbs && c.s.in.Path == "" && c.s.chain.Speaks() == c.s.in.Step,
 	}
 	if n := c.s.def.Generate.Budget.Answer; n > 0 {
 		request.MaxTokens = n

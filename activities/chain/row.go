@@ -22,6 +22,7 @@ func (a *Activities) Row(ctx context.Context, run schemas.RunRequest) (row schem
 	s, err := a.step(ctx, schemas.StepRequest{
 		Tenant: run.Tenant, RunID: run.RunID, Bundle: run.Bundle, Chain: run.Plan.Chain, Step: run.Plan.Steps[0].ID,
 		Input: run.Input, Outputs: map[string]schemas.Content{}, Batch: run.Batch, Retries: run.Retries, Local: true,
+		LogProbs: run.LogProbs,
 	})
 	if err != nil {
 		return row, models, false, err

@@ -12,13 +12,14 @@ import (
 
 // asking is one thing to ask in a run.
 type asking struct {
-	run     schemas.EvalRun
-	id      string // of the run of a chain that asks it: derived from what is asked, so that it is asked once
-	target  target
-	input   json.RawMessage
-	fresh   bool    // it cannot have been asked before
-	earlier []int64 // starts of runs that may have asked it, Unix milliseconds
-	purpose string
+	run      schemas.EvalRun
+	id       string // of the run of a chain that asks it: derived from what is asked, so that it is asked once
+	target   target
+	input    json.RawMessage
+	logProbs bool    // it is asked for log probabilities
+	fresh    bool    // it cannot have been asked before
+	earlier  []int64 // starts of runs that may have asked it, Unix milliseconds
+	purpose  string
 }
 
 // lineMS is how long a run in one call may begin further steps.
@@ -49,6 +50,7 @@ func (q asking) request() schemas.RunRequest {
 	return schemas.RunRequest{
 		Tenant: q.run.Tenant, RunID: q.own().id, Bundle: q.target.Bundle, Plan: q.target.Plan, Input: schemas.Content{Text: string(q.input)},
 		StartMS: q.run.StartMS, Fresh: q.fresh, Batch: true, Release: q.target.Release, Label: q.target.Label,
+		LogProbs: q.logProbs,
 		Metadata: map[string]string{schemas.MetadataEval: q.run.Suite + "/" + q.run.ID, schemas.MetadataPurpose: q.purpose},
 	}
 }
@@ -134,6 +136,9 @@ func (a *Activities) answer(ctx context.Context, e schemas.Exchange, err error) 
 	for _, s := range e.Steps {
 		for _, d := range s.Details {
 			took += d.TookMS
+			if d.LogProbs != nil {
+				out.LogProbs = d.LogProbs
+			}
 			for _, c := range d.Calls {
 				took -= c.WaitedMS
 				out.Refused = out.Refused || c.Finish == model.FinishFilter

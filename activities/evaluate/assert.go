@@ -273,9 +273,11 @@ func (s Scoring) run(ctx context.Context, source string, output any, seen judged
 	if vars == nil {
 		vars = map[string]any{}
 	}
-	value, fault, err := s.Scorer.Script.Run(ctx, source, output, map[string]any{
-		"vars": vars, "prompt": seen.output.Prompt, "metadata": seen.output.Metadata, "threshold": threshold,
-	})
+	about := map[string]any{"vars": vars, "prompt": seen.output.Prompt, "metadata": seen.output.Metadata, "threshold": threshold}
+	if len(seen.output.LogProbs) > 0 {
+		about["logProbs"] = seen.output.LogProbs
+	}
+	value, fault, err := s.Scorer.Script.Run(ctx, source, output, about)
 	if fault != "" {
 		reason = fmt.Sprintf("The transform %s threw error: %s", short(source), short(fault))
 	}

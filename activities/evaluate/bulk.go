@@ -76,7 +76,9 @@ func (l *listing) cell(ctx context.Context, c planned) error {
 	if err != nil {
 		return nil //nolint:nilerr // as above
 	}
-	q := asking{run: l.in.Run, id: schemas.EvalCallID(c.ID.Call), target: t, input: input, earlier: l.work.Earlier, purpose: "answer"}
+	q := asking{
+		run: l.in.Run, id: schemas.EvalCallID(c.ID.Call), target: t, input: input, logProbs: c.LogProbs, earlier: l.work.Earlier, purpose: "answer",
+	}
 	if _, answered, err := l.a.before(ctx, q); answered || err != nil {
 		return err
 	}

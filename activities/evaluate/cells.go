@@ -181,7 +181,7 @@ func (w *batchWork) answer(ctx context.Context, c planned) (*schemas.CellAnswer,
 		return nil, err
 	}
 	answer, asked, err := w.a.ask(ctx, asking{
-		run: w.in.Run, id: schemas.EvalCallID(c.ID.Call), target: t, input: input, fresh: w.fresh, earlier: w.in.Earlier, purpose: "answer",
+		run: w.in.Run, id: schemas.EvalCallID(c.ID.Call), target: t, input: input, logProbs: c.LogProbs, fresh: w.fresh, earlier: w.in.Earlier, purpose: "answer",
 	})
 	if err != nil {
 		return nil, err

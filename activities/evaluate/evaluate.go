@@ -40,6 +40,9 @@ type Records interface {
 type Models interface {
 	// Defined is what the installation says of PROVIDER/MODEL; false for a provider that it does not have.
 	Defined(name string) (provider schemas.ProviderDef, model schemas.ModelDef, ok bool)
+	// LogProbs reports whether the model of that name, of the models or of the installation, can be asked for log probabilities, and the server's
+	// name. Codes: invalid, not_found.
+	LogProbs(models schemas.Models, name string) (can bool, server string, err error)
 	// Embed returns the vectors of texts by the model of that name, of the models or of the installation, within the limits of its provider. What
 	// was paid for is recorded, and what is read back is neither used nor paid.
 	Embed(ctx context.Context, tenant string, models schemas.Models, name string, texts []string) (Vectors, error)

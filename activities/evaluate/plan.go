@@ -271,8 +271,10 @@ func (p *planner) side(ctx context.Context, pins map[string]*pinned, baseline bo
 	for id, g := range p.graders {
 		spelt[id] = g.Pin
 	}
+	can, reasons := p.logProbs(pins)
 	cells, err := p.from.suite.Cells(suite.Expansion{
 		MaxCells: p.request.MaxCells, Repeat: p.request.Repeat, Pins: spelt, Grader: p.plan.Grader, Embedder: p.plan.Embedder, Asked: grader.Pin,
+		LogProbs: can,
 	})
 	if err != nil {
 		return err
@@ -284,6 +286,11 @@ func (p *planner) side(ctx context.Context, pins map[string]*pinned, baseline bo
 		pin, ok := pins[cell.Provider.ID]
 		if !ok && baseline {
 			continue
+		}
+		if fault == nil {
+			if err := p.checkLogProbs(cell, reasons[cell.Provider.ID]); err != nil {
+				return err
+			}
 		}
 		if err := p.cell(ctx, cell, fault, pin, baseline); err != nil {
 			return err

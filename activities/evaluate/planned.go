@@ -14,7 +14,7 @@ type plannedAs struct {
 }
 
 // expansion is counted up when the same suite would be expanded into other cells than before.
-const expansion = 1
+const expansion = 2
 
 func (p *planner) plannedKey() string {
 	spelt := func(pins map[string]*pinned) map[string]string {

@@ -19,6 +19,7 @@ import (
 	"github.com/tenuto-dev/tenuto/activities/provider/model"
 	"github.com/tenuto-dev/tenuto/activities/provider/model/fleet"
 	"github.com/tenuto-dev/tenuto/activities/provider/model/limit"
+	"github.com/tenuto-dev/tenuto/activities/provider/model/localmodel"
 	"github.com/tenuto-dev/tenuto/activities/provider/model/modeltest"
 	"github.com/tenuto-dev/tenuto/activities/provider/model/openaimodel"
 	"github.com/tenuto-dev/tenuto/activities/provider/web"
@@ -35,7 +36,15 @@ type rig struct {
 }
 
 // noModels is an installation without models.
-type noModels struct{}
+type noModels struct{ fleet *fleet.Fleet }
+
+func (m noModels) LogProbs(models schemas.Models, name string) (can bool, server string, err error) {
+	target, err := m.fleet.Target(models, name)
+	if err != nil {
+		return false, "", err
+	}
+	return target.Provider.LogProbs(target.Model), target.Server + "/" + target.Model, nil
+}
 
 func (noModels) Defined(string) (p schemas.ProviderDef, m schemas.ModelDef, ok bool) {
 	return p, m, false
@@ -50,12 +59,16 @@ func newRig(t *testing.T) *rig {
 	r := &rig{models: modeltest.NewServer(t, modeltest.Options{})}
 	store := blob.New(&memblob.Driver{})
 	records := journal.New(store, "test")
-	open := func(string, schemas.ProviderDef, func(limit.Rates)) (model.Driver, error) {
+	open := func(_ string, def schemas.ProviderDef, _ func(limit.Rates)) (model.Driver, error) {
+		if def.Driver == schemas.DriverLocal {
+			return localmodel.Driver{}, nil
+		}
 		return openaimodel.New(openaimodel.Options{BaseURL: r.models.URL, APIKey: "any"})
 	}
+	models := &fleet.Fleet{Open: open}
 	r.Activities = &evaluate.Activities{
-		Store: store, Registry: registry.New(store, time.Now), Records: records, Models: noModels{},
-		Chains:  &chain.Activities{Store: store, Journal: records, Fleet: &fleet.Fleet{Open: open}, Web: &web.Client{}},
+		Store: store, Registry: registry.New(store, time.Now), Records: records, Models: noModels{models},
+		Chains:  &chain.Activities{Store: store, Journal: records, Fleet: models, Web: &web.Client{}},
 		Attempt: func(context.Context) int { return max(r.attempt, 1) },
 	}
 	return r

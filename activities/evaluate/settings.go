@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/tenuto-dev/tenuto/activities/suite"
 	"github.com/tenuto-dev/tenuto/schemas"
 )
 
@@ -43,12 +44,14 @@ func readSettings(config json.RawMessage) (settings, error) {
 func (s *settings) read(object map[string]any) error {
 	for _, name := range slices.Sorted(maps.Keys(object)) {
 		value := object[name]
+		if inner, ok := value.(map[string]any); ok && suite.SettingsWithin(name) {
+			if err := s.read(inner); err != nil {
+				return err
+			}
+			continue
+		}
 		var err error
 		switch name {
-		case "generationConfig", "generation_config", "options":
-			if inner, ok := value.(map[string]any); ok {
-				err = s.read(inner)
-			}
 		case "instructions", "system", "systemInstruction", "systemPrompt":
 			s.instructions, err = textOf(name, value)
 		case "apiBaseUrl", "apiHost", "baseURL", "base_url", "apiEndpoint":
@@ -68,7 +71,9 @@ func (s *settings) read(object map[string]any) error {
 
 func (s *settings) setting(name string, value any) {
 	ours, known := settingNames[name]
+	_, switched := value.(bool)
 	switch {
+	case switched && suite.LogProbSetting(name): // the expansion has read it
 	case !known:
 		s.unknown = append(s.unknown, name)
 	case ours == "stopSequences":

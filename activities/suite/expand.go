@@ -24,6 +24,7 @@ type Expansion struct {
 	Grader   string                         // of assertions that name none, as a provider is spelt
 	Embedder string                         // of those that compare by embeddings and name none, likewise
 	Asked    func(schemas.Assertion) string // hash of what graders are asked about an assertion; nil leaves it out
+	LogProbs map[string]bool                // the providers, by their spelling, that can be asked for log probabilities
 }
 
 // pair is a provider with one of the prompts that it is asked; -1 for one that has its own.
@@ -265,6 +266,9 @@ func (x *expander) identify(cell *schemas.EvalCell, vars nunjucks.Object) {
 		target := cell.Provider
 		target.Label = ""
 		call["provider"], call["pin"] = target, x.Pins[target.ID]
+		if cell.LogProbs = x.LogProbs[target.ID] && asksLogProbs(*cell); cell.LogProbs {
+			call["logprobs"] = true
+		}
 	}
 	if p := Kind(cell.Provider.Kind); p == KindChain || p == KindRelease || p == KindPrompt {
 		call["vars"] = vars

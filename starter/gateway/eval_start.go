@@ -17,7 +17,6 @@ import (
 	"time"
 	"unicode"
 
-	"github.com/google/uuid"
 	sdk "go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/temporal"
 
@@ -92,6 +91,9 @@ func checkSuitePackage(suite string, data []byte) error {
 	}
 	if _, ok := pack.Files[pack.File]; !ok {
 		return schemas.Errorf(schemas.Invalid, "the package lacks the suite's own file %.80q", pack.File)
+	}
+	if err := checkAsked(pack.Chains); err != nil {
+		return err
 	}
 	for name := range pack.Files {
 		if !fs.ValidPath(name) || strings.ContainsFunc(name, unicode.IsControl) {
@@ -227,7 +229,7 @@ func (g *Gateway) evalRequest(ctx context.Context, suite string, in rest.NewEval
 	if request.Releases, err = g.releasesUnderTest(ctx, tenant, in.Releases); err != nil {
 		return request, err
 	}
-	return request, g.checkBaseline(ctx, tenant, suite, in.Baseline)
+	return request, g.checkCompared(ctx, request)
 }
 
 func checkEvalBudget(b schemas.EvalBudget) error {
@@ -273,26 +275,6 @@ func (g *Gateway) releasesUnderTest(ctx context.Context, tenant string, named ma
 		hashes[chain] = found.Hash
 	}
 	return hashes, nil
-}
-
-// checkBaseline reports why a run cannot be compared with what is named: a label, a release, or an earlier run, which is of the same suite.
-func (g *Gateway) checkBaseline(ctx context.Context, tenant, suite, baseline string) error {
-	isRun := len(baseline) == 36 && uuid.Validate(baseline) == nil
-	isLabel, isRelease := !isRun && schemas.CheckLabel(baseline) == nil, schemas.CheckRelease(baseline) == nil
-	switch {
-	case baseline == "", isLabel:
-		return nil
-	case isRelease:
-		_, err := g.registry.Find(ctx, tenant, baseline)
-		return err
-	case !isRun:
-		return schemas.Errorf(schemas.Invalid, "baseline %.80q: name a label, the whole hash of a release, or the id of an earlier run of the suite", baseline)
-	}
-	_, err := g.store.Stat(ctx, schemas.EvalSummaryKey(tenant, suite, baseline))
-	if err != nil && schemas.CodeOf(err) == schemas.NotFound {
-		return schemas.Wrap(schemas.NotFound, err, "suite %s has no run %s that ended with a verdict, so nothing can be compared with it; \"tenuto eval list %s\" shows those there are", suite, baseline, suite)
-	}
-	return err
 }
 
 // decideEval answers a run that is paused.

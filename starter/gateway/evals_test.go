@@ -320,6 +320,58 @@ func TestWhatIsWrongWithAnEval(t *testing.T) {
 	c.send("GET", docsQA+"/runs/x%20y", nil).wantProblem(t, 400, schemas.Invalid, "run id")
 }
 
+// TestVersionsThatThereAreNot are refused before a run starts, with those there are: a chain's label or release that the suite asks, and one that it
+// is compared with. Those of another tenant are not there.
+func TestVersionsThatThereAreNot(t *testing.T) {
+	t.Parallel()
+	s, c, _, first := served(t, nil)
+	stranger, _ := newKey(t, admin(t, s), rest.NewKey{Tenant: "elsewhere", Roles: []schemas.Role{schemas.RoleOperator}})
+	none := strings.Repeat("0", 64)
+	for name, test := range map[string]struct {
+		who      caller
+		chains   []string
+		suite    string // the baseline that it names itself
+		baseline string
+		status   int
+		says     string
+	}{
+		"a label":                {c, []string{"two"}, "", "canary", 404, "chain two has no label canary; it has production"},
+		"a label of the suite":   {c, []string{"two"}, "canary", "", 404, "chain two has no label canary; it has production"},
+		"a label of a version":   {c, []string{"two@production"}, "", "canary", 404, "has no label canary"},
+		"a release":              {c, []string{"two"}, "", none, 404, "has no release"},
+		"a provider's label":     {c, []string{"two@canary"}, "", "", 404, "has no label canary; it has production"},
+		"a provider's release":   {c, []string{"two@" + none}, "", "", 404, "has no release"},
+		"another chain":          {c, []string{"three"}, "", "production", 404, "chain three has no label production, nor any other"},
+		"only what is tested":    {c, []string{"two", "two@production"}, "", "production", 202, ""},
+		"there is such a label":  {c, []string{"two@production"}, "production", "", 202, ""},
+		"there is such release":  {c, []string{"two"}, "", first.Hash, 202, ""},
+		"a stranger's label":     {stranger, []string{"two"}, "", "production", 404, "chain two has no label production, nor any other"},
+		"a stranger's provider":  {stranger, []string{"two@production"}, "", "", 404, "nor any other"},
+		"a stranger's release":   {stranger, []string{"two"}, "", first.Hash, 404, "has no release"},
+		"a stranger, no package": {stranger, nil, "", first.Hash, 404, "release"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			data, err := json.Marshal(schemas.SuitePackage{
+				Suite: "docs-qa", File: "a", Files: map[string][]byte{"a": []byte("tests: [] # " + name)}, Chains: test.chains, Baseline: test.suite,
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			var pack rest.EvalPackage
+			test.who.send("POST", docsQA+"/packages", data).want(t, 201, &pack)
+			reply := test.who.send("POST", docsQA+"/runs", rest.NewEval{Package: pack.Package, Baseline: test.baseline})
+			if test.status == 202 {
+				reply.want(t, 202, nil)
+				return
+			}
+			reply.wantProblem(t, test.status, schemas.NotFound, test.says)
+		})
+	}
+	bad := []byte(`{"suite":"docs-qa","file":"a","files":{"a":""},"chains":["two@No Label"]}`)
+	c.send("POST", docsQA+"/packages", bad).wantProblem(t, 400, schemas.Invalid, "label")
+}
+
 func TestWhoMayRunSuites(t *testing.T) {
 	t.Parallel()
 	s, operator, service, _ := served(t, nil)

@@ -99,6 +99,15 @@ func (m evalModels) Defined(name string) (schemas.ProviderDef, schemas.ModelDef,
 	return m.fleet.Models.Providers[provider], fleet.Defined(m.fleet.Models, name), true
 }
 
+// LogProbs implements evaluate.Models.
+func (m evalModels) LogProbs(models schemas.Models, name string) (can bool, server string, err error) {
+	target, err := m.fleet.Target(models, name)
+	if err != nil {
+		return false, "", err
+	}
+	return target.Provider.LogProbs(target.Model), target.Server + "/" + target.Model, nil
+}
+
 // Embed implements evaluate.Models.
 func (m evalModels) Embed(ctx context.Context, tenant string, models schemas.Models, name string, texts []string) (evaluate.Vectors, error) {
 	target, err := m.fleet.Target(models, name)

@@ -5,6 +5,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/tenuto-dev/tenuto/activities/suite"
@@ -43,7 +44,7 @@ func PackSuite(file, projectDir string, allowed int64) (schemas.SuitePackage, []
 		return schemas.SuitePackage{}, found.Warnings, &SuiteError{file, found.Problems}
 	}
 	dir, name := filepath.Split(filepath.Clean(file))
-	out := schemas.SuitePackage{Suite: SuiteName(file), File: name, Files: read.files}
+	out := schemas.SuitePackage{Suite: SuiteName(file), File: name, Files: read.files, Chains: asked(s), Baseline: s.Baseline}
 	if projectDir == "" {
 		projectDir = projectAbove(dir)
 	}
@@ -77,6 +78,26 @@ func packProject(out *schemas.SuitePackage, file, dir string, chains map[string]
 		out.Bundles[chain] = bundle
 	}
 	return nil
+}
+
+// asked are the chains that a suite's providers name, as it spells them.
+func asked(s *suite.Suite) []string {
+	var chains []string
+	add := func(p suite.Provider) {
+		if p.Kind == suite.KindChain {
+			chains = append(chains, strings.TrimPrefix(p.ID, "chain:"))
+		}
+	}
+	for _, p := range s.Providers {
+		add(p)
+	}
+	for i := range s.Cases {
+		if p := s.Cases[i].Provider; p != nil {
+			add(*p)
+		}
+	}
+	slices.Sort(chains)
+	return slices.Compact(chains)
 }
 
 // chainsOf are the chains that a suite names without a version, as what is under test or as graders.

@@ -40,7 +40,7 @@ func aProject(more map[string]string) map[string]string {
 		"chains/other.yaml":         "input: {q: string}\nsteps:\n  - {id: a, generate: {prompt: ask, with: {q: input.q}}}\n",
 		"prompts/ask.prompt":        "{{> style}} {{q}}",
 		"prompts/_style.prompt":     "Be brief.",
-		"suites/Docs_QA.yaml":       "providers: [chain:qa, chain:elsewhere, chain:other@production]\ntests: cases/*.csv\ndefaultTest: {assert: [{type: llm-rubric, provider: chain:judge, value: kind}]}\n",
+		"suites/Docs_QA.yaml":       "providers: [chain:qa, chain:elsewhere, chain:other@production]\ntests: cases/*.csv\nbaseline: production\ndefaultTest: {assert: [{type: llm-rubric, provider: chain:judge, value: kind}]}\n",
 		"suites/cases/one.csv":      "q,__expected\nwhy?,contains:so\n",
 		"suites/cases/two.csv":      "q,__expected\nhow?,contains:thus\n",
 		"suites/cases/unread.jsonl": "{}",
@@ -71,6 +71,9 @@ func TestPackSuite(t *testing.T) {
 	}
 	if diff := cmp.Diff([]string{"_style", "ask"}, slices.Sorted(maps.Keys(packed.Prompts))); diff != "" {
 		t.Error(diff)
+	}
+	if diff := cmp.Diff([]string{"elsewhere", "other@production", "qa"}, packed.Chains); diff != "" || packed.Baseline != "production" {
+		t.Errorf("%s baseline %q", diff, packed.Baseline)
 	}
 	again, _, err := wire.PackSuite(file, dir, wire.DefaultCells)
 	first, _ := json.Marshal(packed)

@@ -88,6 +88,9 @@ func (s Scorer) run(ctx context.Context, a Assertion, source string, output Outp
 		return nil, "", fault(a, "is JavaScript, and there is nothing here to run it")
 	}
 	seen := map[string]any{"vars": object(output.Vars), "prompt": output.Prompt, "metadata": object(output.Metadata), "threshold": a.Threshold}
+	if len(output.LogProbs) > 0 {
+		seen["logProbs"] = output.LogProbs
+	}
 	value, wrong, err := s.Script.Run(ctx, source, output.Value, seen)
 	if wrong != "" {
 		reason = clip("Custom function threw error: " + wrong)

@@ -139,7 +139,7 @@ func (c check) nearness(figure float64) (schemas.AssertionResult, error) {
 // least the threshold. Without one both hold.
 func (c check) perplexity() (schemas.AssertionResult, error) {
 	if len(c.output.LogProbs) == 0 {
-		return c.fault("needs log probabilities of the output's tokens; ask the provider for them, or use another model")
+		return c.fault("needs log probabilities of the output's tokens, and it came without: the server that answered gives none, or no model was asked")
 	}
 	value := Perplexity(c.output.LogProbs)
 	if !finite(value) {

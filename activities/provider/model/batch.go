@@ -94,6 +94,9 @@ func (p *Provider) BatchRow(call Call) (BatchRow, error) {
 	if err := checkCall(call); err != nil {
 		return BatchRow{}, err
 	}
+	if err := p.checkLogProbs(call.Request); err != nil {
+		return BatchRow{}, err
+	}
 	identity, err := Identity(p.Name, call)
 	return BatchRow{ID: identity, Request: call.Request}, err
 }
@@ -160,6 +163,7 @@ func (p *Provider) CollectBatch(ctx context.Context, id string, batch Batch, eac
 			out.Err = p.normal(ctx, out.Err)
 			return each(out)
 		}
+		out.Response = out.Response.asAsked(request)
 		out.Response.Usage.Calls, out.Response.PriceFactor = 1, terms.PriceFactor
 		p.Meter.Batched(meter.Call{Operation: meter.Chat, Vendor: p.Vendor, Model: request.Model}, answerOf(out.Response))
 		return each(out)

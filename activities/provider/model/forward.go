@@ -94,7 +94,7 @@ func (p *Provider) forward(ctx context.Context, driver Forwarder, request Forwar
 	}
 	resp, err := driver.Forward(ctx, request, each)
 	told.End(answerOf(resp), err)
-	return resp, err
+	return resp.asAsked(Request{}), err // what the caller asked of the server besides stands in the answer itself
 }
 
 // Forwards reports whether requests of the operation need no translation for the model.

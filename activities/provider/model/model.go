@@ -85,6 +85,7 @@ type Request struct {
 	Effort      string          `json:"effort,omitempty"`      // of reasoning: minimal, low, medium or high, for models that reason
 	Schema      json.RawMessage `json:"schema,omitempty"`      // JSON Schema that Text shall satisfy; nil asks for plain text
 	SchemaName  string          `json:"schema_name,omitempty"` // what the provider shall call the schema
+	LogProbs    bool            `json:"logprobs,omitempty"`    // of the tokens of the text, for a driver that is a LogProber
 }
 
 // Response is what a model answered.
@@ -98,6 +99,7 @@ type Response struct {
 	Usage       schemas.Usage   `json:"usage"`
 	State       json.RawMessage `json:"state,omitempty"`        // what the provider wants back with the next turn, such as signed reasoning
 	PriceFactor float64         `json:"price_factor,omitempty"` // of the model's prices, that this response cost; 0 is all of them
+	LogProbs    []float64       `json:"logprobs,omitempty"`     // natural logarithms, one a token of Text, to four decimals; only where they were asked for
 }
 
 // Delta is a piece of a response on its way. The pieces of Text in order are the Text of the response.

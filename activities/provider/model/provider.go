@@ -71,6 +71,9 @@ func (p *Provider) Pay(ctx context.Context, call Call) (Paid, error) {
 	if err := checkCall(call); err != nil {
 		return Paid{}, err
 	}
+	if err := p.checkLogProbs(call.Request); err != nil {
+		return Paid{}, err
+	}
 	if call.Records == nil {
 		call.Records = p.Records
 	}
@@ -151,7 +154,7 @@ func (p *Provider) generate(ctx context.Context, call Call, emit Emit) (Response
 		told.Content(outputKey, func() string { return shownResponse(resp) })
 	}
 	told.End(answerOf(resp), err)
-	return resp, err
+	return resp.asAsked(call.Request), err
 }
 
 func answerOf(r Response) meter.Answer {

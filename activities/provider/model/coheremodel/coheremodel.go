@@ -36,8 +36,9 @@ type Driver struct {
 }
 
 var (
-	_ model.Driver   = (*Driver)(nil)
-	_ model.Reranker = (*Driver)(nil)
+	_ model.Driver    = (*Driver)(nil)
+	_ model.Reranker  = (*Driver)(nil)
+	_ model.LogProber = (*Driver)(nil)
 )
 
 // New makes a driver. It makes no call. Error: invalid, for a base URL or key that cannot be used.
@@ -55,6 +56,9 @@ func New(o Options) (*Driver, error) {
 	}
 	return &Driver{client, cmp.Or(o.InputType, "search_document"), o.Limits}, nil
 }
+
+// LogProbs is true: the API has log probabilities (docs.cohere.com/reference/chat).
+func (d *Driver) LogProbs(string) bool { return true }
 
 // Generate makes one call of chat. Usage counts billed tokens, which leave out what Cohere itself adds to a prompt. Citations are left out. State
 // holds the plan and the thinking that the model wants to see again after a tool call.

@@ -58,6 +58,9 @@ func chat(w http.ResponseWriter, r *http.Request) {
 		decline(w, 404, "model '"+in.Model+"' not found")
 	default:
 		answer := modeltest.Answer(understood(in))
+		if in.LogProbs {
+			answer.LogProbs = modeltest.LogProbs(answer.Text)
+		}
 		if in.Stream {
 			stream(w, r, in.Model, answer)
 			return
@@ -67,10 +70,14 @@ func chat(w http.ResponseWriter, r *http.Request) {
 			calls = append(calls, toolCall{c.ID, "function", function{c.Name, string(c.Arguments)}})
 		}
 		w.Header().Set("Content-Type", "application/json")
-		_ = json.NewEncoder(w).Encode(map[string]any{
+		whole := map[string]any{
 			"id": "i", "finish_reason": reason(answer), "usage": used(answer),
 			"message": map[string]any{"role": "assistant", "content": []part{{Type: "text", Text: &answer.Text}}, "tool_calls": calls},
-		})
+		}
+		if in.LogProbs {
+			whole["logprobs"] = []any{map[string]any{"text": answer.Text, "token_ids": []int{}, "logprobs": answer.LogProbs}}
+		}
+		_ = json.NewEncoder(w).Encode(whole)
 	}
 }
 
@@ -107,8 +114,13 @@ func understood(in body) model.Request {
 // stream sends an answer as events; an endless one of its text.
 func stream(w http.ResponseWriter, r *http.Request, name string, answer model.Response) {
 	w.Header().Set("Content-Type", "text/event-stream")
+	var chances any
 	send := func(kind string, index int, delta any) {
-		data, _ := json.Marshal(map[string]any{"id": "i", "type": kind, "index": index, "delta": delta})
+		event := map[string]any{"id": "i", "type": kind, "index": index, "delta": delta}
+		if chances != nil {
+			event["logprobs"] = chances
+		}
+		data, _ := json.Marshal(event)
 		fmt.Fprintf(w, "event: %s\ndata: %s\n\n", kind, data)
 		w.(http.Flusher).Flush()
 	}
@@ -116,13 +128,17 @@ func stream(w http.ResponseWriter, r *http.Request, name string, answer model.Re
 	send("message-start", 0, said("content", []any{}))
 	send("content-start", 0, said("content", map[string]any{"type": "text", "text": ""}))
 	for {
-		for _, text := range modeltest.Pieces(answer.Text) {
+		for i, text := range modeltest.Pieces(answer.Text) {
+			if answer.LogProbs != nil {
+				chances = map[string]any{"text": text, "token_ids": []int{1}, "logprobs": answer.LogProbs[i : i+1]}
+			}
 			send("content-delta", 0, said("content", map[string]any{"text": text}))
 		}
 		if name != endlessModel || r.Context().Err() != nil {
 			break
 		}
 	}
+	chances = nil
 	send("content-end", 0, nil)
 	for i, c := range answer.Calls {
 		send("tool-call-start", i, said("tool_calls", toolCall{c.ID, "function", function{Name: c.Name}}))

@@ -23,6 +23,7 @@ type body struct {
 	Stop        []string  `json:"stop_sequences,omitempty"`
 	Format      *format   `json:"response_format,omitempty"`
 	Thinking    *thinking `json:"thinking,omitempty"`
+	LogProbs    bool      `json:"logprobs,omitempty"`
 	Stream      bool      `json:"stream"`
 }
 
@@ -79,7 +80,7 @@ type thinking struct {
 func translate(request model.Request, stream bool) (body, error) {
 	b := body{
 		Model: request.Model, MaxTokens: request.MaxTokens, Temperature: request.Temperature, P: request.TopP, K: request.TopK,
-		Seed: request.Seed, Stop: request.Stop, Thinking: think(request.Model, request.Effort), Stream: stream,
+		Seed: request.Seed, Stop: request.Stop, Thinking: think(request.Model, request.Effort), LogProbs: request.LogProbs, Stream: stream,
 	}
 	b.Tools, b.ToolChoice = tools(request)
 	for _, m := range request.Messages {

@@ -1,6 +1,7 @@
 package coheremodel
 
 import (
+	"cmp"
 	"encoding/json"
 	"strings"
 
@@ -18,7 +19,13 @@ type reply struct {
 		Plan    string     `json:"tool_plan"`
 		Calls   []toolCall `json:"tool_calls"`
 	} `json:"message"`
-	Usage usage `json:"usage"`
+	Usage    usage   `json:"usage"`
+	LogProbs []chunk `json:"logprobs"`
+}
+
+// chunk is a few tokens of the text.
+type chunk struct {
+	LogProbs []float64 `json:"logprobs"` // one a token
 }
 
 // event is one of a stream (docs.cohere.com/reference/chat-stream).
@@ -36,6 +43,7 @@ type event struct {
 		Error  string `json:"error"`
 		Usage  usage  `json:"usage"`
 	} `json:"delta"`
+	LogProbs chunk `json:"logprobs"` // of the text of a content-delta
 }
 
 type usage struct {
@@ -63,6 +71,7 @@ type assembly struct {
 	id, finish, failure string
 	plan, thinking      strings.Builder
 	usage               usage
+	logProbs            []float64
 }
 
 // take takes a whole answer.
@@ -72,6 +81,9 @@ func (a *assembly) take(r reply) error {
 		if err := a.takePart(p); err != nil {
 			return err
 		}
+	}
+	for _, c := range r.LogProbs {
+		a.logProbs = append(a.logProbs, c.LogProbs...)
 	}
 	for i, c := range r.Message.Calls {
 		if err := a.Call(i, c.ID, c.Function.Name, c.Function.Arguments); err != nil {
@@ -92,7 +104,8 @@ func (a *assembly) add(e event) (done bool, err error) {
 		if err := json.Unmarshal(message.Content, &p); err != nil {
 			return false, unreadable(e, err)
 		}
-		return false, a.takePart(p)
+		a.logProbs = append(a.logProbs, e.LogProbs.LogProbs...)
+		return false, cmp.Or(a.takePart(p), a.Grow(len(e.LogProbs.LogProbs)))
 	case "tool-plan-delta":
 		return false, a.takePlan(message.Plan)
 	case "tool-call-start", "tool-call-delta":
@@ -128,7 +141,7 @@ func (a *assembly) takePlan(plan string) error {
 // response translates the answer to a call of the model with this name, which the server does not repeat. Code: malformed_output for calls whose
 // arguments are no JSON, unless the answer was cut within them.
 func (a *assembly) response(name string) (model.Response, error) {
-	resp := model.Response{Text: a.Text(), Model: name, ID: a.id, Usage: a.usage.portable()}
+	resp := model.Response{Text: a.Text(), Model: name, ID: a.id, Usage: a.usage.portable(), LogProbs: a.logProbs}
 	switch a.finish {
 	case "MAX_TOKENS", "ERROR_LIMIT":
 		resp.Finish = model.FinishLength

@@ -36,7 +36,11 @@ func serve(w http.ResponseWriter, r *http.Request) {
 			decline(w, 400, "INVALID_ARGUMENT", "contents are not specified")
 			return
 		}
-		generate(w, r, name, modeltest.Answer(understood(in)))
+		answer := modeltest.Answer(understood(in))
+		if in.Config.LogProbs {
+			answer.LogProbs = modeltest.LogProbs(answer.Text)
+		}
+		generate(w, r, name, answer)
 	}
 }
 
@@ -90,8 +94,16 @@ func understood(in body) model.Request {
 // generate sends an answer, whole or as events; an endless one of its text.
 func generate(w http.ResponseWriter, r *http.Request, name string, answer model.Response) {
 	usage := map[string]any{"promptTokenCount": answer.Usage.InputTokens, "candidatesTokenCount": answer.Usage.OutputTokens}
+	chances := answer.LogProbs
 	piece := func(finish string, parts ...any) map[string]any {
 		candidate := map[string]any{"content": map[string]any{"role": "model", "parts": parts}, "index": 0}
+		var chosen []any
+		for _, p := range chances {
+			chosen = append(chosen, map[string]any{"token": "t", "tokenId": 1, "logProbability": p})
+		}
+		if chosen != nil {
+			candidate["logprobsResult"] = map[string]any{"chosenCandidates": chosen}
+		}
 		if finish != "" {
 			candidate["finishReason"] = finish
 		}
@@ -113,13 +125,17 @@ func generate(w http.ResponseWriter, r *http.Request, name string, answer model.
 		w.(http.Flusher).Flush()
 	}
 	for {
-		for _, text := range modeltest.Pieces(answer.Text) {
+		for i, text := range modeltest.Pieces(answer.Text) {
+			if answer.LogProbs != nil {
+				chances = answer.LogProbs[i : i+1]
+			}
 			send(piece("", map[string]any{"text": text}))
 		}
 		if name != endlessModel || r.Context().Err() != nil {
 			break
 		}
 	}
+	chances = nil
 	send(piece("STOP", calls...))
 }
 

@@ -36,7 +36,10 @@ type Driver struct {
 	limits   model.Limits
 }
 
-var _ model.Driver = (*Driver)(nil)
+var (
+	_ model.Driver    = (*Driver)(nil)
+	_ model.LogProber = (*Driver)(nil)
+)
 
 // New makes a driver. It makes no call. Error: invalid, for a base URL or key that cannot be used.
 func New(o Options) (*Driver, error) {
@@ -55,6 +58,9 @@ func New(o Options) (*Driver, error) {
 	}
 	return &Driver{client, o.TaskType, o.Limits}, nil
 }
+
+// LogProbs is true: the API has log probabilities (ai.google.dev/api/generate-content). Some models decline to give them, and say so themselves.
+func (d *Driver) LogProbs(string) bool { return true }
 
 // Generate makes one call of generateContent, or of streamGenerateContent with emit. A prompt that the server blocks is refused. State
 // holds signed thoughts.

@@ -44,6 +44,7 @@ type config struct {
 	MediaType   string          `json:"responseMimeType,omitempty"`
 	Schema      json.RawMessage `json:"responseJsonSchema,omitempty"`
 	Thinking    *thinking       `json:"thinkingConfig,omitempty"`
+	LogProbs    bool            `json:"responseLogprobs,omitempty"`
 }
 
 type thinking struct {
@@ -60,6 +61,7 @@ func translate(request model.Request) (body, error) {
 	b := body{System: system, Contents: turns, Config: config{
 		MaxTokens: request.MaxTokens, Temperature: request.Temperature, TopP: request.TopP, TopK: request.TopK,
 		Seed: request.Seed, Stop: request.Stop, Thinking: think(request.Model, request.Effort),
+		LogProbs: request.LogProbs,
 	}}
 	if len(request.Schema) > 0 {
 		b.Config.MediaType, b.Config.Schema = "application/json", request.Schema

@@ -17,6 +17,11 @@ type reply struct {
 		Index   int     `json:"index"`
 		Content content `json:"content"`
 		Finish  string  `json:"finishReason"`
+		Chances struct {
+			Chosen []struct {
+				LogProb float64 `json:"logProbability"`
+			} `json:"chosenCandidates"`
+		} `json:"logprobsResult"` // of the tokens of this piece
 	} `json:"candidates"`
 	Feedback struct {
 		Blocked string `json:"blockReason"`
@@ -50,6 +55,7 @@ type assembly struct {
 	finish    string
 	id, model string
 	usage     usage
+	logProbs  []float64
 }
 
 // add takes a reply. Codes: refused for a prompt that the server blocks; malformed_output for a call that is none, or for too much.
@@ -70,6 +76,12 @@ func (a *assembly) add(r reply) error {
 			if err := a.take(p); err != nil {
 				return err
 			}
+		}
+		if err := a.pieces.Grow(len(c.Chances.Chosen)); err != nil {
+			return err
+		}
+		for _, token := range c.Chances.Chosen {
+			a.logProbs = append(a.logProbs, token.LogProb)
 		}
 	}
 	return nil
@@ -120,7 +132,7 @@ func (a *assembly) response() (model.Response, error) {
 	if !a.answered {
 		return model.Response{}, schemas.Errorf(schemas.Unavailable, "the model server answered without a candidate")
 	}
-	resp := model.Response{Text: a.pieces.Text(), Calls: a.calls, Model: a.model, ID: a.id, Usage: a.usage.portable()}
+	resp := model.Response{Text: a.pieces.Text(), Calls: a.calls, Model: a.model, ID: a.id, Usage: a.usage.portable(), LogProbs: a.logProbs}
 	switch a.finish {
 	case "MAX_TOKENS":
 		resp.Finish = model.FinishLength

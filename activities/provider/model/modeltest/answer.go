@@ -79,6 +79,17 @@ func callOf(tool model.Tool, text string) model.ToolCall {
 // Pieces cuts a text as a model streams it, at words.
 func Pieces(text string) []string { return strings.SplitAfter(text, " ") }
 
+// LogProbs are what a server says of the pieces of a text where it is asked how probable it found them: natural logarithms, one a piece.
+func LogProbs(text string) []float64 {
+	var all []float64
+	for _, piece := range Pieces(text) {
+		h := fnv.New32a()
+		_, _ = h.Write([]byte(piece))
+		all = append(all, -float64(h.Sum32()%20_000)/10_000)
+	}
+	return all
+}
+
 // Vector is how a Handler embeds text: its words, hashed to a place and a sign each, to length 1.
 func Vector(text string, dims int) []float32 {
 	sums := make([]float64, dims)

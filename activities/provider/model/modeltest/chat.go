@@ -23,6 +23,7 @@ type chatRequest struct {
 	ToolChoice          json.RawMessage `json:"tool_choice"`
 	MaxTokens           int             `json:"max_tokens"`
 	MaxCompletionTokens int             `json:"max_completion_tokens"`
+	LogProbs            bool            `json:"logprobs"`
 	Stream              bool            `json:"stream"`
 	StreamOptions       struct {
 		IncludeUsage bool `json:"include_usage"`
@@ -99,6 +100,9 @@ func (h *Handler) chat(body []byte, fails bool) answer {
 		}
 		s.Prompts[sum]++
 	}}
+	if in.LogProbs {
+		resp.LogProbs = LogProbs(resp.Text)
+	}
 	if in.Stream {
 		got.events = chunks(resp, in.StreamOptions.IncludeUsage)
 	} else {
@@ -143,7 +147,7 @@ func completion(resp model.Response) any {
 	}
 	return map[string]any{
 		"id": resp.ID, "object": "chat.completion", "created": 1700000000, "model": resp.Model,
-		"choices": []any{map[string]any{"index": 0, "logprobs": nil, "finish_reason": reason(resp), "message": message}},
+		"choices": []any{map[string]any{"index": 0, "logprobs": wireLogProbs(resp.Text, resp.LogProbs), "finish_reason": reason(resp), "message": message}},
 		"usage":   usage(resp), "system_fingerprint": "fp_test",
 	}
 }
@@ -162,13 +166,18 @@ func chunks(resp model.Response, withUsage bool) []string {
 		}
 		events = append(events, string(data))
 	}
+	var chances any
 	delta := func(finish any, delta map[string]any) {
-		add([]any{map[string]any{"index": 0, "delta": delta, "logprobs": nil, "finish_reason": finish}}, nil)
+		add([]any{map[string]any{"index": 0, "delta": delta, "logprobs": chances, "finish_reason": finish}}, nil)
 	}
 	delta(nil, map[string]any{"role": "assistant", "content": ""})
-	for _, piece := range Pieces(resp.Text) {
+	for i, piece := range Pieces(resp.Text) {
+		if resp.LogProbs != nil {
+			chances = wireLogProbs(piece, resp.LogProbs[i:i+1])
+		}
 		delta(nil, map[string]any{"content": piece})
 	}
+	chances = nil
 	for i, call := range wireCalls(resp.Calls) {
 		whole := call.Function.Arguments
 		call.Index, call.Function.Arguments = &i, ""
@@ -184,6 +193,18 @@ func chunks(resp model.Response, withUsage bool) []string {
 		add([]any{}, usage(resp))
 	}
 	return append(events, "[DONE]")
+}
+
+// wireLogProbs are those of the pieces of a text; nil where nobody asked.
+func wireLogProbs(text string, logProbs []float64) any {
+	if logProbs == nil {
+		return nil
+	}
+	var tokens []any
+	for i, piece := range Pieces(text)[:len(logProbs)] {
+		tokens = append(tokens, map[string]any{"token": piece, "logprob": logProbs[i], "bytes": nil, "top_logprobs": []any{}})
+	}
+	return map[string]any{"content": tokens, "refusal": nil}
 }
 
 func wireCalls(calls []model.ToolCall) []chatCall {

@@ -45,6 +45,7 @@ func Run(t *testing.T, target Target) {
 		"streams what it answers":    streamsWhatItAnswers,
 		"calls tools":                callsTools,
 		"stops an endless stream":    stopsEndlessStreams,
+		"gives log probabilities":    givesLogProbs,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

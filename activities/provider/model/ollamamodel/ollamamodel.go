@@ -35,7 +35,10 @@ type Driver struct {
 	limits  model.Limits
 }
 
-var _ model.Driver = (*Driver)(nil)
+var (
+	_ model.Driver    = (*Driver)(nil)
+	_ model.LogProber = (*Driver)(nil)
+)
 
 // New makes a driver. It makes no call. Error: invalid, for a base URL or key that cannot be used.
 func New(o Options) (*Driver, error) {
@@ -57,6 +60,9 @@ func (d *Driver) Limits(string) (model.Limits, error) {
 	return d.limits.Or(model.Limits{MaxInputs: 64, MaxInputTokens: 65536, HybridAlpha: 0.5}), nil
 }
 
+// LogProbs is true: servers give log probabilities since version 0.12.11; older ones leave them out.
+func (d *Driver) LogProbs(string) bool { return true }
+
 // Generate makes one chat call. The server has no tool choice: none sends no tools, a name sends that tool alone, and a response without
 // the call that had to be made is malformed_output. A prompt that does not fit the context is ErrContextTooLong with servers that can say
 // so; older ones cut it.
@@ -64,6 +70,9 @@ func (d *Driver) Generate(ctx context.Context, request model.Request, emit model
 	body, err := d.chatBody(request)
 	if err != nil {
 		return model.Response{}, err
+	}
+	if emit == nil && request.LogProbs { // only in a stream do they say whether they are of the thinking or of the text
+		emit = func(model.Delta) {}
 	}
 	body.Stream = emit != nil
 	call := transport.Call{Path: "/api/chat", Body: body, Model: request.Model, Schema: len(request.Schema) > 0}
@@ -132,6 +141,11 @@ type line struct {
 	Reason    string  `json:"done_reason"`
 	PromptCnt int     `json:"prompt_eval_count"`
 	EvalCnt   int     `json:"eval_count"`
+	LogProbs  []token `json:"logprobs,omitempty"` // of the tokens of this line
+}
+
+type token struct {
+	LogProb float64 `json:"logprob"`
 }
 
 // reader is what came of an answer so far.
@@ -139,6 +153,7 @@ type reader struct {
 	answer   transport.Answer
 	thinking []byte
 	calls    int
+	logProbs []float64
 }
 
 func (r *reader) take(got line) error {
@@ -152,7 +167,12 @@ func (r *reader) take(got line) error {
 		}
 		r.calls++
 	}
-	return r.answer.Grow(len(got.Message.Thinking))
+	if got.Message.Thinking == "" {
+		for _, t := range got.LogProbs {
+			r.logProbs = append(r.logProbs, t.LogProb)
+		}
+	}
+	return r.answer.Grow(len(got.Message.Thinking) + len(got.LogProbs))
 }
 
 func (r *reader) response(last line) (model.Response, error) {
@@ -162,7 +182,7 @@ func (r *reader) response(last line) (model.Response, error) {
 	}
 	resp := model.Response{
 		Text: r.answer.Text(), Calls: calls, Model: last.Model, Finish: finish(last.Reason, len(calls) > 0),
-		Usage: schemas.Usage{InputTokens: last.PromptCnt, OutputTokens: last.EvalCnt},
+		Usage: schemas.Usage{InputTokens: last.PromptCnt, OutputTokens: last.EvalCnt}, LogProbs: r.logProbs,
 	}
 	if len(calls) == 0 || len(r.thinking) == 0 { // thinking counts only while the model waits for results
 		return resp, nil

@@ -83,8 +83,13 @@ func chat(w http.ResponseWriter, r *http.Request) {
 		reply(w, http.StatusOK, last)
 		return
 	}
-	for _, piece := range modeltest.Pieces(resp.Text) {
-		_ = json.NewEncoder(w).Encode(line{Model: in.Model, Message: message{Role: "assistant", Content: piece}})
+	chances := modeltest.LogProbs(resp.Text)
+	for i, piece := range modeltest.Pieces(resp.Text) {
+		said := line{Model: in.Model, Message: message{Role: "assistant", Content: piece}}
+		if in.LogProbs {
+			said.LogProbs = []token{{chances[i]}}
+		}
+		_ = json.NewEncoder(w).Encode(said)
 	}
 	for in.Model == endlessModel && r.Context().Err() == nil {
 		_ = json.NewEncoder(w).Encode(line{Message: message{Content: "again "}})

@@ -15,6 +15,7 @@ type chatRequest struct {
 	Tools    []tool          `json:"tools,omitempty"`
 	Format   json.RawMessage `json:"format,omitempty"`
 	Think    string          `json:"think,omitempty"`
+	LogProbs bool            `json:"logprobs,omitempty"`
 	Options  options         `json:"options,omitzero"`
 	Stream   bool            `json:"stream"`
 	Truncate bool            `json:"truncate"` // false: a prompt that is too long shall fail
@@ -75,7 +76,9 @@ type state struct {
 func (d *Driver) options() options { return options{NumCtx: d.context} }
 
 func (d *Driver) chatBody(request model.Request) (chatRequest, error) {
-	body := chatRequest{Model: request.Model, Tools: tools(request), Format: request.Schema, Think: think(request.Effort), Options: d.options()}
+	body := chatRequest{
+		Model: request.Model, Tools: tools(request), Format: request.Schema, Think: think(request.Effort), LogProbs: request.LogProbs, Options: d.options(),
+	}
 	body.Options.NumPredict, body.Options.Temperature, body.Options.TopP = request.MaxTokens, request.Temperature, request.TopP
 	body.Options.TopK, body.Options.Seed, body.Options.Stop = request.TopK, request.Seed, request.Stop
 	names := map[string]string{}

@@ -24,6 +24,7 @@ type chatRequest struct {
 	Stop                []string       `json:"stop,omitempty"`
 	ReasoningEffort     string         `json:"reasoning_effort,omitempty"`
 	ResponseFormat      *chatFormat    `json:"response_format,omitempty"`
+	LogProbs            bool           `json:"logprobs,omitempty"`
 	Stream              bool           `json:"stream,omitempty"`
 	StreamOptions       *streamOptions `json:"stream_options,omitempty"`
 }
@@ -132,6 +133,7 @@ func chatBody(request model.Request, messages []chatMessage) chatRequest {
 	body := chatRequest{
 		Model: request.Model, Messages: messages, ToolChoice: chatToolChoice(request.ToolChoice),
 		Temperature: request.Temperature, TopP: request.TopP, Seed: request.Seed, Stop: request.Stop, ReasoningEffort: request.Effort,
+		LogProbs: request.LogProbs,
 	}
 	for _, tool := range request.Tools {
 		body.Tools = append(body.Tools, chatTool{"function", function{tool.Name, tool.Description, parameters(tool)}})

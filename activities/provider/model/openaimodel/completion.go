@@ -1,6 +1,7 @@
 package openaimodel
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"strings"
@@ -23,6 +24,7 @@ type choice struct {
 	Index        int             `json:"index"`
 	Message      said            `json:"message"`
 	Delta        said            `json:"delta"`
+	LogProbs     logProbs        `json:"logprobs"`
 	FinishReason string          `json:"finish_reason"`
 	Error        json.RawMessage `json:"error"` // OpenRouter: the provider behind it failed
 }
@@ -92,6 +94,7 @@ func (d *Driver) completed(call transport.Call, got completion) (model.Response,
 	}
 	resp := model.Response{
 		Text: first.Message.text(), Model: got.Model, Fingerprint: got.SystemFingerprint, ID: got.ID, Usage: got.Usage.portable(),
+		LogProbs: first.LogProbs,
 	}
 	for i, c := range first.Message.ToolCalls {
 		made, err := transport.NewCall(i, c.ID, c.Function.Name, string(c.Function.Arguments))
@@ -210,9 +213,10 @@ func (d *Driver) take(call transport.Call, s *chatStream, chunk completion) erro
 		if c.FinishReason != "" {
 			s.reason = c.FinishReason
 		}
-		if err := s.answer.Add(c.Delta.text()); err != nil {
+		if err := cmp.Or(s.answer.Add(c.Delta.text()), s.answer.Grow(len(c.LogProbs))); err != nil {
 			return err
 		}
+		s.resp.LogProbs = append(s.resp.LogProbs, c.LogProbs...)
 		for _, piece := range c.Delta.ToolCalls {
 			if err := s.answer.Call(s.place(piece), piece.ID, piece.Function.Name, string(piece.Function.Arguments)); err != nil {
 				return err

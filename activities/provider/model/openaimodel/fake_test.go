@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"testing"
 
 	"github.com/tenuto-dev/tenuto/activities/provider/model"
@@ -28,7 +29,8 @@ func (s responder) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		Text   struct {
 			Format struct{ Schema json.RawMessage }
 		}
-		Choice any `json:"tool_choice"`
+		Choice  any `json:"tool_choice"`
+		Include []string
 	}
 	if err := json.NewDecoder(r.Body).Decode(&in); err != nil || in.Model != modeltest.ChatModel && in.Model != modeltest.EndlessModel {
 		w.WriteHeader(http.StatusBadRequest)
@@ -42,7 +44,11 @@ func (s responder) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	for _, item := range in.Input {
 		request.Messages = append(request.Messages, understood(item))
 	}
-	s.write(w, r, in.Stream, in.Model, modeltest.Answer(request))
+	resp := modeltest.Answer(request)
+	if slices.Contains(in.Include, "message.output_text.logprobs") {
+		resp.LogProbs = modeltest.LogProbs(resp.Text)
+	}
+	s.write(w, r, in.Stream, in.Model, resp)
 }
 
 func understood(item json.RawMessage) model.Message {
@@ -57,7 +63,12 @@ func understood(item json.RawMessage) model.Message {
 func (s responder) write(w http.ResponseWriter, r *http.Request, stream bool, name string, resp model.Response) {
 	items := []any{map[string]any{"type": "reasoning", "id": "rs", "encrypted_content": "secret", "summary": []any{}}}
 	if resp.Text != "" {
-		items = append(items, map[string]any{"type": "message", "role": "assistant", "content": []any{map[string]string{"type": "output_text", "text": resp.Text}}})
+		chances := []token{}
+		for _, p := range resp.LogProbs {
+			chances = append(chances, token{p})
+		}
+		part := map[string]any{"type": "output_text", "text": resp.Text, "logprobs": chances}
+		items = append(items, map[string]any{"type": "message", "role": "assistant", "content": []any{part}})
 	}
 	for _, c := range resp.Calls {
 		items = append(items, inputCall{"function_call", c.ID, c.Name, string(c.Arguments)})

@@ -39,9 +39,10 @@ type responsesAnswer struct {
 type outputItem struct {
 	Type    string `json:"type"`
 	Content []struct {
-		Type    string `json:"type"`
-		Text    string `json:"text"`
-		Refusal string `json:"refusal"`
+		Type     string   `json:"type"`
+		Text     string   `json:"text"`
+		Refusal  string   `json:"refusal"`
+		LogProbs logProbs `json:"logprobs"`
 	} `json:"content"` // of a message
 	CallID    string    `json:"call_id"`
 	Name      string    `json:"name"`
@@ -52,11 +53,12 @@ type outputItem struct {
 
 // output is what the items of a response come to.
 type output struct {
-	text    strings.Builder
-	refused bool
-	calls   []model.ToolCall
-	items   []json.RawMessage // for the next turn
-	keep    bool              // the items hold reasoning that the next turn can use
+	text     strings.Builder
+	logProbs []float64
+	refused  bool
+	calls    []model.ToolCall
+	items    []json.RawMessage // for the next turn
+	keep     bool              // the items hold reasoning that the next turn can use
 }
 
 // responded translates a response with these items of output.
@@ -74,7 +76,7 @@ func (d *Driver) responded(call transport.Call, request model.Request, got respo
 		}
 	}
 	resp := model.Response{
-		Text: out.text.String(), Calls: out.calls, Model: got.Model, ID: got.ID, Finish: finish(reasonOf(got), out.refused, len(out.calls) > 0),
+		Text: out.text.String(), LogProbs: out.logProbs, Calls: out.calls, Model: got.Model, ID: got.ID, Finish: finish(reasonOf(got), out.refused, len(out.calls) > 0),
 		Usage: schemas.Usage{
 			InputTokens: got.Usage.InputTokens, OutputTokens: got.Usage.OutputTokens,
 			CachedTokens: got.Usage.InputTokensDetails.CachedTokens, ReasoningTokens: got.Usage.OutputTokensDetails.ReasoningTokens,
@@ -111,6 +113,7 @@ func (o *output) add(raw json.RawMessage, tools []model.Tool) error {
 	case "message":
 		for _, part := range item.Content {
 			o.text.WriteString(part.Text + part.Refusal)
+			o.logProbs = append(o.logProbs, part.LogProbs...)
 			o.refused = o.refused || part.Refusal != ""
 		}
 	case "function_call":

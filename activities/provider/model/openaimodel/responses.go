@@ -98,6 +98,9 @@ func (d *Driver) responsesCall(request model.Request, without fields, stream boo
 	if reasons(request) && !without.has(fieldInclude) {
 		body.Include = []string{"reasoning.encrypted_content"}
 	}
+	if request.LogProbs {
+		body.Include = append(body.Include, "message.output_text.logprobs")
+	}
 	return transport.Call{Path: "/responses", Body: body, Model: request.Model, Schema: len(request.Schema) > 0}, nil
 }
 
