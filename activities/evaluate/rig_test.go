@@ -16,6 +16,7 @@ import (
 	"github.com/tenuto-dev/tenuto/activities/provider/blob/journal"
 	"github.com/tenuto-dev/tenuto/activities/provider/blob/memblob"
 	"github.com/tenuto-dev/tenuto/activities/provider/blob/registry"
+	"github.com/tenuto-dev/tenuto/activities/provider/budget"
 	"github.com/tenuto-dev/tenuto/activities/provider/model"
 	"github.com/tenuto-dev/tenuto/activities/provider/model/fleet"
 	"github.com/tenuto-dev/tenuto/activities/provider/model/limit"
@@ -30,6 +31,7 @@ type rig struct {
 	*evaluate.Activities
 
 	models  *modeltest.Server
+	journal *journal.Journal
 	attempt int
 	runs    int
 }
@@ -50,6 +52,7 @@ func newRig(t *testing.T) *rig {
 	r := &rig{models: modeltest.NewServer(t, modeltest.Options{})}
 	store := blob.New(&memblob.Driver{})
 	records := journal.New(store, "test")
+	r.journal = records
 	open := func(string, schemas.ProviderDef, func(limit.Rates)) (model.Driver, error) {
 		return openaimodel.New(openaimodel.Options{BaseURL: r.models.URL, APIKey: "any"})
 	}
@@ -57,6 +60,7 @@ func newRig(t *testing.T) *rig {
 		Store: store, Registry: registry.New(store, time.Now), Records: records, Models: noModels{},
 		Chains:  &chain.Activities{Store: store, Journal: records, Fleet: &fleet.Fleet{Open: open}, Web: &web.Client{}},
 		Attempt: func(context.Context) int { return max(r.attempt, 1) },
+		Budgets: &budget.Keeper{Source: budgets(nil)}, Prices: costs(0),
 	}
 	return r
 }
