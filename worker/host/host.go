@@ -228,7 +228,7 @@ func (h *Host) Run(ctx context.Context) error {
 		return err
 	}
 	<-ctx.Done()
-	h.Stop()
+	h.Stop() //nolint:contextcheck // what gives back leases begins when ctx has ended
 	return nil
 }
 
