@@ -346,8 +346,8 @@ type ShareSum struct {
 // Estimate is what a run may cost, as far as its chain bounds it. What it turns out to cost is settled in its place.
 type Estimate struct {
 	Amount
-	Unknown     []string // models without a known price that the run may call
-	Collections []string // whose embedder the run may call; an empty name where the run itself chooses the collection
+	Unknown     []string `json:"unknown,omitempty"`     // models without a known price that the run may call
+	Collections []string `json:"collections,omitempty"` // whose embedder the run may call; an empty name where the run itself chooses the collection
 }
 
 // PaidCalls are the calls of a run that its usage and cost are the sums of: one that was read back counts where its payment is in no other.

@@ -121,6 +121,7 @@ var (
 	Compare    = Activity[CompareRequest, CellsOutcome]{"eval.compare"}
 	JudgeEval  = Activity[JudgeRequest, EvalJudgement]{"eval.judge"}
 	AlertEval  = Activity[EvalAlert, EvalAlerted]{"eval.alert"}
+	AwaitRoom  = Activity[RoomRequest, EvalRoom]{"eval.room"}
 )
 
 // The durable calls of calls that are ordered in batches. Each is safe to repeat: a mark says that a batch is about to be ordered, and one whose name

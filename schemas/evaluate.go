@@ -36,6 +36,7 @@ type EvalRequest struct {
 	Bulk      bool              `json:"bulk,omitempty"`    // by the batch interfaces of providers that have one
 	Trigger   EvalTrigger       `json:"trigger,omitempty"` // default manual
 	By        Actor             `json:"by,omitzero"`
+	Payer     string            `json:"payer,omitempty"` // id of the first of the API keys whose budget pays, see APIKey.Line; the tenant's pays in any case
 	Notify    EvalNotify        `json:"notify,omitzero"`
 	PlannedMS int64             `json:"planned_ms,omitempty"` // of a schedule's: the time that was meant, Unix milliseconds
 }
@@ -108,6 +109,8 @@ type EvalRun struct {
 	StartMS int64  `json:"start_ms"`
 	Plan    string `json:"plan"`               // hash
 	SinceMS int64  `json:"since_ms,omitempty"` // as in EvalPlan
+	Key     string `json:"key,omitempty"`      // id of the API key that started it
+	Payer   string `json:"payer,omitempty"`    // as in the request
 }
 
 // ColumnWork is what is left to do of a column.
@@ -122,9 +125,10 @@ type ColumnWork struct {
 
 // EvalBulk is what batches of calls can be asked of a column.
 type EvalBulk struct {
-	Rows  int          `json:"rows"`  // calls; 0 is none
-	Bulk  BulkRequest  `json:"bulk"`  //
-	First CellsRequest `json:"first"` // the first batch of cells, from which it is learned what one costs
+	Rows  int          `json:"rows"`            // calls; 0 is none
+	Bulk  BulkRequest  `json:"bulk"`            //
+	First CellsRequest `json:"first"`           // the first batch of cells, from which it is learned what one costs
+	Short *EvalShort   `json:"short,omitempty"` // nothing is to be ordered yet
 }
 
 // CellsRequest asks to carry out one batch of cells: calls that are not known, and the assertions over them.
@@ -152,6 +156,9 @@ type CellsOutcome struct {
 	Usage        Usage  `json:"usage"`                    // paid now, graders too
 	Cost         Cost   `json:"cost"`
 	Stopped      bool   `json:"stopped,omitempty"` // it was cancelled before all was begun
+	Held         int    `json:"held,omitempty"`    // not asked, because a budget has no room
+
+	Short *EvalShort `json:"short,omitempty"` // why
 }
 
 // CompareRequest asks to judge outputs side by side: assertions that choose among the columns of a case.
@@ -308,7 +315,7 @@ const (
 	EvalPlanning  EvalState = "planning"
 	EvalWaiting   EvalState = "waiting" // another run asks the same provider the suite's questions
 	EvalRunning   EvalState = "running"
-	EvalPaused    EvalState = "paused" // its budget is used up: somebody decides
+	EvalPaused    EvalState = "paused" // its budget is used up, and somebody decides; or one of the tenant or of its key is, and it waits for room
 	EvalJudging   EvalState = "judging"
 	EvalEnded     EvalState = "ended"
 	EvalCancelled EvalState = "cancelled" // it ended early; what was paid for is kept
@@ -328,10 +335,12 @@ type EvalProgress struct {
 	ForecastMS int64      `json:"forecast_ms,omitempty"` // until the end, by its pace so far; 0 is not known
 	Budget     EvalBudget `json:"budget,omitzero"`
 	Waits      string     `json:"waits,omitempty"` // for what, in words
+	Short      *EvalShort `json:"short,omitempty"` // the budget of the tenant or of a key that it waits for
 	Reason     string     `json:"reason,omitempty"`
 }
 
-// EvalDecision answers a run that is paused: with a larger budget it goes on, else it ends.
+// EvalDecision answers a run that is paused: with a larger budget it goes on, else it ends. One that waits for a budget of the tenant or of a key looks
+// at once whether there is room now; without bounds of its own a decision leaves those of such a run as they are.
 type EvalDecision struct {
 	Budget EvalBudget `json:"budget,omitzero"` // the new bounds, not what is added; a zero field lifts that bound
 	Stop   bool       `json:"stop,omitempty"`  // it ends, and what was not run stays so

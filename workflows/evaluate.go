@@ -66,6 +66,8 @@ type evaluation struct {
 	paused   bool
 	wanted   int // cells that the budget had no room for when it was paused
 	stopped  bool
+	short    *schemas.EvalShort // of a budget of the tenant or of a key, which is waited for
+	look     func()             // has the wait for room look again at once
 	onStop   []func()           // ends of waits that a stop has no use for
 	free     workflow.Semaphore // batches at once, where the suite bounds them
 }
@@ -82,7 +84,9 @@ func (e *evaluation) named(ctx workflow.Context) {
 	if planned, ok := workflow.GetTypedSearchAttributes(ctx).GetTime(scheduledStart); ok && e.request.Trigger == schemas.EvalSchedule {
 		e.request.PlannedMS = planned.UnixMilli()
 	}
-	e.run = schemas.EvalRun{Tenant: e.request.Tenant, Suite: e.request.Suite, ID: e.request.ID, StartMS: e.request.StartMS}
+	e.run = schemas.EvalRun{
+		Tenant: e.request.Tenant, Suite: e.request.Suite, ID: e.request.ID, StartMS: e.request.StartMS, Key: e.request.By.Key, Payer: e.request.Payer,
+	}
 }
 
 // rounds carries out the plan, then further samples of cases near a threshold for as long as the judgement wants some.
@@ -140,19 +144,27 @@ func (e *evaluation) compare(ctx workflow.Context, round int) error {
 	}
 	defer release()
 	wait := firstTryWait
-	for try := range cellTries {
+	in := schemas.CompareRequest{Run: e.run, Round: round}
+	for tries := 0; tries < cellTries; in.Try++ {
 		if going, err := e.afford(ctx, 0); !going || err != nil {
 			return e.unlessCancelled(ctx, err)
 		}
-		in := schemas.CompareRequest{Run: e.run, Round: round, Try: try, Last: try == cellTries-1}
+		in.Last = tries == cellTries-1
 		out, err := step.Do(ctx, step.Calling, schemas.Compare, in, "judge outputs side by side")
 		if err != nil {
 			return e.unlessCancelled(ctx, err)
 		}
 		e.progress.Usage, e.progress.Cost = e.progress.Usage.Add(out.Usage), e.progress.Cost.Add(out.Cost)
+		if out.Short != nil && !out.Stopped {
+			if going, err := e.hold(ctx, *out.Short); !going || err != nil {
+				return e.unlessCancelled(ctx, err)
+			}
+			continue
+		}
 		if out.Again == 0 || out.Stopped {
 			return nil
 		}
+		tries++
 		if err := e.sleep(ctx, max(wait, time.Duration(out.RetryAfterMS)*time.Millisecond)); err != nil {
 			return e.unlessCancelled(ctx, err)
 		}

@@ -20,7 +20,7 @@ func (e *evaluation) listen(ctx workflow.Context) error {
 		e.decided(ctx, in)
 		return e.progress, nil
 	}, func(in schemas.EvalDecision) error {
-		if !e.paused {
+		if !e.paused && e.short == nil {
 			return temporal.NewNonRetryableApplicationError("nothing waits for a decision: the run is not paused", string(schemas.Conflict), nil)
 		}
 		return nil
@@ -36,8 +36,13 @@ func (e *evaluation) decided(ctx workflow.Context, in schemas.EvalDecision) {
 		}
 		return
 	}
-	e.budget, e.progress.Budget = in.Budget, in.Budget
-	e.paused = !e.room(e.flying + e.wanted)
+	if e.paused || in.Budget != (schemas.EvalBudget{}) {
+		e.budget, e.progress.Budget = in.Budget, in.Budget
+	}
+	e.paused = e.paused && !e.room(e.flying+e.wanted)
+	if e.short != nil {
+		e.look()
+	}
 	e.say(ctx, schemas.EvalRunning, "")
 }
 
@@ -77,6 +82,9 @@ func (e *evaluation) unpriced() bool { return e.budget.USD > 0 && e.progress.Cos
 // afford waits until the budget has room for so many cells, or for a decision where nothing is in flight that could leave some. It is false of a run
 // that shall end.
 func (e *evaluation) afford(ctx workflow.Context, cells int) (going bool, err error) {
+	if err := e.unshort(ctx); err != nil {
+		return false, err
+	}
 	for !e.stopped && !e.room(e.flying+cells) {
 		if e.flying == 0 && !e.paused {
 			e.paused, e.wanted = true, cells
@@ -88,6 +96,52 @@ func (e *evaluation) afford(ctx workflow.Context, cells int) (going bool, err er
 		}
 	}
 	return !e.stopped, nil
+}
+
+// pauses says what a paused run waits for, and what to do.
+func (e *evaluation) pauses() string {
+	switch {
+	case e.short != nil:
+		return e.short.Reason + "; it goes on by itself when there is room: raise the budget (tenuto budget set), or end the run (tenuto eval decide --stop)"
+	case e.unpriced():
+		return fmt.Sprintf("its budget is in US dollars, and the price of %d calls is not known: set prices of the model in models.yaml for the next run, "+
+			"and decide for this one: a budget in tokens, or its end", e.progress.Cost.Unknown)
+	}
+	return "its budget is used up: somebody decides whether it goes on"
+}
+
+// hold pauses the run until the budgets of its tenant and of the key that pays have room again. One call looks at them for all batches, and the
+// waits between its attempts are the server's; a decision has it look at once. It is false of a run that shall end.
+func (e *evaluation) hold(ctx workflow.Context, short schemas.EvalShort) (going bool, err error) {
+	if e.short != nil {
+		err := e.unshort(ctx)
+		return !e.stopped, err
+	}
+	e.short = &short
+	defer func() { e.short = nil }()
+	e.say(ctx, schemas.EvalPaused, "")
+	for !e.stopped {
+		looking, end := workflow.WithCancel(ctx)
+		e.look, e.onStop = end, append(e.onStop, end)
+		_, err := step.Do(looking, step.Room, schemas.AwaitRoom, schemas.RoomRequest{Run: e.run, Need: short.Need}, "wait for room in a budget")
+		if err == nil {
+			e.short = nil
+			e.say(ctx, schemas.EvalRunning, "")
+			return true, nil
+		}
+		if ctx.Err() != nil || !temporal.IsCanceledError(err) {
+			return false, err
+		}
+	}
+	return false, nil
+}
+
+// unshort waits while a budget of the tenant or of a key has no room.
+func (e *evaluation) unshort(ctx workflow.Context) error {
+	if e.short == nil {
+		return nil
+	}
+	return workflow.Await(ctx, func() bool { return e.stopped || e.short == nil })
 }
 
 // forecast is what the whole run comes to, by what its cells cost and how long they took so far.
@@ -104,19 +158,15 @@ func (e *evaluation) forecast(now time.Time) {
 // say notes how far the run is, for people and for the query.
 func (e *evaluation) say(ctx workflow.Context, state schemas.EvalState, text string) {
 	p := &e.progress
-	if state == schemas.EvalRunning && e.paused && e.flying == 0 { // another batch has ended, and the decision is still wanted
+	if state == schemas.EvalRunning && (e.short != nil || e.paused && e.flying == 0) { // another batch has ended, and the decision is still wanted
 		state = schemas.EvalPaused
 	}
-	p.State, p.Reason, p.Waits = state, "", ""
+	p.State, p.Reason, p.Waits, p.Short = state, "", "", nil
 	switch state {
 	case schemas.EvalWaiting:
 		p.Waits = text
 	case schemas.EvalPaused:
-		p.Waits = "its budget is used up: somebody decides whether it goes on"
-		if e.unpriced() {
-			p.Waits = fmt.Sprintf("its budget is in US dollars, and the price of %d calls is not known: set prices of the model in models.yaml for the next run, "+
-				"and decide for this one: a budget in tokens, or its end", p.Cost.Unknown)
-		}
+		p.Waits, p.Short = e.pauses(), e.short
 	default:
 		p.Reason = text
 	}

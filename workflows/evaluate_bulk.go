@@ -20,10 +20,24 @@ func (e *evaluation) inBulk(ctx workflow.Context, columns []schemas.EvalColumn, 
 	})
 }
 
+// listBulk says what batches can be asked of a column, once the budgets of the tenant and of the key that pays have room for them. It is not going
+// on where the run shall end.
+func (e *evaluation) listBulk(ctx workflow.Context, number int, title string) (listed schemas.EvalBulk, going bool, err error) {
+	for {
+		listed, err = step.Do(ctx, step.Planning, schemas.ListBulk, schemas.ColumnRequest{Run: e.run, Column: number}, "what batches can be asked of "+title)
+		if err != nil || listed.Short == nil {
+			return listed, true, err
+		}
+		if going, err := e.hold(ctx, *listed.Short); !going || err != nil {
+			return listed, going, err
+		}
+	}
+}
+
 func (e *evaluation) columnInBulk(ctx workflow.Context, column schemas.EvalColumn, number int) error {
 	title := titleOf(column)
-	listed, err := step.Do(ctx, step.Planning, schemas.ListBulk, schemas.ColumnRequest{Run: e.run, Column: number}, "what batches can be asked of "+title)
-	if err != nil || listed.Rows == 0 {
+	listed, going, err := e.listBulk(ctx, number, title)
+	if err != nil || !going || listed.Rows == 0 {
 		return err
 	}
 	if e.budget != (schemas.EvalBudget{}) && e.settled == 0 { // what a cell costs is not known yet

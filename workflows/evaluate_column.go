@@ -142,11 +142,11 @@ func (e *evaluation) batch(ctx workflow.Context, in schemas.CellsRequest, title 
 		defer e.free.Release(1)
 	}
 	wait := firstTryWait
-	for {
+	for tries := 0; ; in.Try++ {
 		if going, err := e.afford(ctx, e.size()); !going || err != nil {
 			return err
 		}
-		in.Last = in.Try == cellTries-1
+		in.Last = tries == cellTries-1
 		e.flying += e.size()
 		out, err := step.Do(ctx, step.Calling, schemas.RunCells, in, fmt.Sprintf("batch %d of %s", in.Batch+1, title))
 		e.flying -= e.size()
@@ -155,6 +155,13 @@ func (e *evaluation) batch(ctx workflow.Context, in schemas.CellsRequest, title 
 		}
 		e.paid(out)
 		e.say(ctx, schemas.EvalRunning, out.Reason)
+		in.Fresh = false
+		if out.Short != nil && !out.Stopped {
+			if going, err := e.hold(ctx, *out.Short); !going || err != nil {
+				return err
+			}
+			continue
+		}
 		if out.Again == 0 || in.Last || out.Stopped {
 			return nil
 		}
@@ -162,7 +169,6 @@ func (e *evaluation) batch(ctx workflow.Context, in schemas.CellsRequest, title 
 			return err
 		}
 		wait = min(2*wait, longTryWait)
-		in.Try++
-		in.Fresh = false
+		tries++
 	}
 }

@@ -28,6 +28,7 @@ type evaluating struct {
 	compare func(in schemas.CompareRequest) schemas.CellsOutcome
 	judge   func(in schemas.JudgeRequest) schemas.EvalJudgement
 	alert   error
+	room    func(in schemas.RoomRequest) error // nil: there is room at once
 
 	mu       sync.Mutex
 	requests []schemas.EvalRequest
@@ -79,6 +80,12 @@ func (e *evaluating) bind() {
 			return e.judge(in), nil
 		}
 		return schemas.EvalJudgement{Summary: schemas.EvalSummary{ID: in.Run.ID, Ruling: schemas.RulingPassed}}, nil
+	})
+	bind.Activity(e, schemas.AwaitRoom, func(_ context.Context, in schemas.RoomRequest) (schemas.EvalRoom, error) {
+		if e.room == nil {
+			return schemas.EvalRoom{AtMS: 1}, nil
+		}
+		return schemas.EvalRoom{}, e.room(in)
 	})
 	bind.Activity(e, schemas.AlertEval, func(_ context.Context, in schemas.EvalAlert) (schemas.EvalAlerted, error) {
 		e.alerts = append(e.alerts, in)

@@ -174,6 +174,7 @@ func TestRecordedHistoriesTellWhatTheyShould(t *testing.T) {
 		"Evaluate-decided":   {enumspb.EVENT_TYPE_WORKFLOW_EXECUTION_UPDATE_COMPLETED, 1},
 		"Evaluate-cancelled": {enumspb.EVENT_TYPE_WORKFLOW_EXECUTION_CANCEL_REQUESTED, 1},
 		"Evaluate-waited":    {enumspb.EVENT_TYPE_START_CHILD_WORKFLOW_EXECUTION_FAILED, 1},
+		"Evaluate-held":      {enumspb.EVENT_TYPE_ACTIVITY_TASK_CANCEL_REQUESTED, 1},
 		"Evaluate-bulk":      {enumspb.EVENT_TYPE_CHILD_WORKFLOW_EXECUTION_COMPLETED, 4}, // of them two turns
 	} {
 		if n := count(name, want.kind); n != want.times {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"math"
 	"strings"
+	"time"
 
 	"github.com/tenuto-dev/tenuto/activities/provider/blob"
 	"github.com/tenuto-dev/tenuto/schemas"
@@ -111,7 +112,10 @@ func (a *Activities) before(ctx context.Context, q asking) (e schemas.Exchange, 
 	for _, start := range q.earlier {
 		places = append(places, asked{q.id, start}, q.apart(start))
 	}
-	for _, place := range append(places, q.own()) {
+	for _, start := range ownStarts(q.run, time.Now()) {
+		places = append(places, asked{q.own().id, start})
+	}
+	for _, place := range places {
 		e, ok, err = a.exchange(ctx, q.run.Tenant, place)
 		if err != nil {
 			return e, false, err

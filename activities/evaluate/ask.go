@@ -20,6 +20,10 @@ type asking struct {
 	fresh    bool    // it cannot have been asked before
 	earlier  []int64 // starts of runs that may have asked it, Unix milliseconds
 	purpose  string
+	work     *batchWork // what it is part of
+
+	start  int64 // of the run of a chain, Unix milliseconds: its day is the one on which it counts
+	charge schemas.Charge
 }
 
 // lineMS is how long a run in one call may begin further steps.
@@ -30,57 +34,54 @@ const lineMS = 15 * 60 * 1000
 func (a *Activities) ask(ctx context.Context, q asking) (answer schemas.CellAnswer, asked bool, err error) {
 	if !q.fresh {
 		if e, ok, err := a.before(ctx, q); err != nil || ok {
+			mine := e.Metadata[schemas.MetadataEval] == q.asker()
 			answer, err = a.answer(ctx, e, err)
-			return answer, e.StartMS == q.run.StartMS && a.Attempt(ctx) > 1, err // what the attempt before has counted is lost with it
+			return answer, mine && a.Attempt(ctx) > 1, err // what the attempt before has counted is lost with it
 		}
 	}
-	if err := a.carryOut(ctx, q); err != nil {
-		return schemas.CellAnswer{}, false, err
-	}
-	own := q.own()
-	e, ok, err := a.exchange(ctx, q.run.Tenant, own)
-	if err == nil && !ok {
-		err = schemas.Errorf(schemas.Internal, "run %s ended and has no record", own.id)
-	}
+	e, err := a.pay(ctx, q)
 	answer, err = a.answer(ctx, e, err)
 	return answer, err == nil, err
 }
 
+// asker is the evaluation in the record of a run.
+func (q asking) asker() string { return q.run.Suite + "/" + q.run.ID }
+
 func (q asking) request() schemas.RunRequest {
 	return schemas.RunRequest{
 		Tenant: q.run.Tenant, RunID: q.own().id, Bundle: q.target.Bundle, Plan: q.target.Plan, Input: schemas.Content{Text: string(q.input)},
-		StartMS: q.run.StartMS, Fresh: q.fresh, Batch: true, Release: q.target.Release, Label: q.target.Label,
-		LogProbs: q.logProbs,
-		Metadata: map[string]string{schemas.MetadataEval: q.run.Suite + "/" + q.run.ID, schemas.MetadataPurpose: q.purpose},
+		StartMS: q.start, Fresh: q.fresh, Batch: true, Release: q.target.Release, Label: q.target.Label, Key: q.run.Key, Charge: q.charge,
+		LogProbs: q.logProbs, Metadata: map[string]string{schemas.MetadataEval: q.asker(), schemas.MetadataPurpose: q.purpose},
 	}
 }
 
-// carryOut carries out the run, in this call where its steps follow one another.
-func (a *Activities) carryOut(ctx context.Context, q asking) error {
+// carryOut carries out the run, in this call where its steps follow one another. Detached says that it may go on after an error.
+func (a *Activities) carryOut(ctx context.Context, q asking) (detached bool, err error) {
 	request := q.request()
 	if !request.Plan.Line() {
-		return a.workflow(ctx, request)
+		return true, a.workflow(ctx, request)
 	}
 	out, err := a.Chains.Line(ctx, schemas.LineRequest{Run: request, MostMS: lineMS})
 	switch {
 	case err != nil:
-		return err
+		return false, err
 	case out.Outcome != nil && out.Outcome.Failure != nil:
-		return schemas.Errorf(out.Outcome.Failure.Code, "%s", out.Outcome.Failure.Message)
+		return false, schemas.Errorf(out.Outcome.Failure.Code, "%s", out.Outcome.Failure.Message)
 	case out.Outcome != nil:
-		return nil
+		return false, nil
 	case out.Failed == nil:
 		request.Done, request.Fresh = out.Steps, false
-		return a.workflow(ctx, request)
+		return true, a.workflow(ctx, request)
 	}
 	failed := out.Failed.Failure
-	if out.Failed.Final {
+	if out.Failed.Final || q.work.ends() {
 		a.keepFailed(ctx, request, out)
 	}
-	return &schemas.Error{Code: failed.Code, Message: failed.Message, RetryAfter: time.Duration(out.Failed.RetryAfterMS) * time.Millisecond}
+	return false, &schemas.Error{Code: failed.Code, Message: failed.Message, RetryAfter: time.Duration(out.Failed.RetryAfterMS) * time.Millisecond}
 }
 
-// keepFailed keeps the record of a run that failed for good, so that people can see what was sent. Without it the reason is still in the result.
+// keepFailed keeps the record of a run that failed for good, or is not tried again, so that people can see what was sent and budgets what was paid.
+// Without it the reason is still in the result.
 func (a *Activities) keepFailed(ctx context.Context, request schemas.RunRequest, out schemas.LineOutcome) {
 	steps := append(out.Steps, schemas.StepRecord{ID: out.Failed.Step, Failure: &out.Failed.Failure})
 	for _, s := range request.Plan.Steps {

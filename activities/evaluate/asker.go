@@ -147,7 +147,7 @@ func (k *asker) Ask(ctx context.Context, q grader.Question) (string, error) {
 	}
 	id := schemas.EvalGradeID(digestOf(k.cell, g.Pin, q))
 	answer, asked, err := k.w.a.ask(ctx, asking{
-		run: k.w.in.Run, id: id, target: t, input: input, fresh: k.w.fresh, earlier: k.w.in.Earlier, purpose: q.Purpose,
+		run: k.w.in.Run, id: id, target: t, input: input, fresh: k.w.fresh, earlier: k.w.in.Earlier, purpose: q.Purpose, work: k.w,
 	})
 	if err != nil {
 		return "", err
@@ -176,7 +176,7 @@ func (k *asker) Embed(ctx context.Context, spelt string, texts []string) ([][]fl
 	if err != nil {
 		return nil, err
 	}
-	vectors, err := k.w.a.Models.Embed(ctx, k.w.in.Run.Tenant, g.Models, g.Model, texts)
+	vectors, err := k.w.a.embed(ctx, k.w.in.Run, g, texts)
 	if err != nil {
 		return nil, err
 	}

@@ -280,9 +280,12 @@ func (a *Activities) writeReports(ctx context.Context, run schemas.EvalRun, resu
 
 func (a *Activities) unmark(ctx context.Context, run schemas.EvalRun, columns []schemas.EvalColumn) error {
 	var keys []string
-	for _, c := range columns {
-		if key := openKey(run, c.ID); c.ID != "" && !slices.Contains(keys, key) {
-			keys = append(keys, key)
+	for _, start := range ownStarts(run, time.Now()) {
+		run.StartMS = start
+		for _, c := range append(slices.Clip(columns), schemas.EvalColumn{ID: compareColumn}) {
+			if key := openKey(run, c.ID); c.ID != "" && !slices.Contains(keys, key) {
+				keys = append(keys, key)
+			}
 		}
 	}
 	return a.Store.Delete(ctx, keys...)

@@ -32,6 +32,9 @@ func (a *Activities) Bulk(ctx context.Context, in schemas.ColumnRequest) (schema
 	if out.Rows == 0 {
 		return out, nil
 	}
+	if out.Short, err = l.short(ctx); out.Short != nil || err != nil {
+		return out, err
+	}
 	out.Bulk = schemas.BulkRequest{Tenant: in.Run.Tenant, ID: schemas.EvalBulkID(in.Run, in.Column)}
 	out.Bulk.List, err = blob.PutJSON(ctx, a.Store, schemas.EvalBulkKey(in.Run, in.Column), l.list)
 	return out, err
@@ -47,6 +50,7 @@ type listing struct {
 	first  string          // digest of the models that the list has
 	seen   map[string]bool // calls
 	served map[string]bool // by bundle: its models are those of the list
+	cost   schemas.Estimate
 }
 
 func (l *listing) batch(ctx context.Context, n int) error {
@@ -78,6 +82,7 @@ func (l *listing) cell(ctx context.Context, c planned) error {
 	}
 	q := asking{
 		run: l.in.Run, id: schemas.EvalCallID(c.ID.Call), target: t, input: input, logProbs: c.LogProbs, earlier: l.work.Earlier, purpose: "answer",
+		start: l.in.Run.StartMS,
 	}
 	if _, answered, err := l.a.before(ctx, q); answered || err != nil {
 		return err
@@ -88,6 +93,7 @@ func (l *listing) cell(ctx context.Context, c planned) error {
 	}
 	if ok && err == nil && l.serves(t, models) {
 		l.list.Rows = append(l.list.Rows, row)
+		return l.add(ctx, q)
 	}
 	return nil
 }

@@ -67,7 +67,12 @@ type batchWork struct {
 	errored []schemas.CellRecord
 	loose   []schemas.CellRecord // with an answer, and without a result: whoever judges them again asks nobody
 	out     schemas.CellsOutcome
+	marked  string    // the day after that of the run's start for which a mark was left, as in schemas.DayOf
+	short   *shortage // guarded by mu
 }
+
+// ends reports whether what fails now is not tried again.
+func (w *batchWork) ends() bool { return w.in.Last || w.quit != nil && w.quit.Err() != nil }
 
 // before are the cells that earlier tries of the batch have settled, or an attempt whose end was lost.
 func (w *batchWork) before(ctx context.Context) (map[string]bool, error) {
@@ -182,6 +187,7 @@ func (w *batchWork) answer(ctx context.Context, c planned) (*schemas.CellAnswer,
 	}
 	answer, asked, err := w.a.ask(ctx, asking{
 		run: w.in.Run, id: schemas.EvalCallID(c.ID.Call), target: t, input: input, logProbs: c.LogProbs, fresh: w.fresh, earlier: w.in.Earlier, purpose: "answer",
+		work: w,
 	})
 	if err != nil {
 		return nil, err
@@ -216,6 +222,10 @@ func (w *batchWork) settle(record schemas.CellRecord, err error) {
 		record.State, record.Pass, record.Score = schemas.CellErrored, false, 0
 		record.Code, record.Reason = schemas.CodeOf(err), schemas.SafeMessage(err)
 		w.keepAnswer(record)
+		if short, ok := errors.AsType[*shortage](err); ok {
+			w.hold(short)
+			return
+		}
 		if record.Code.Retryable() && (!w.in.Last || w.quit != nil && w.quit.Err() != nil) || errors.Is(err, context.Canceled) {
 			w.again(record, err)
 			return

@@ -64,6 +64,8 @@ type Activities struct {
 	Records   Records
 	Models    Models
 	Poster    grader.Poster // of assertions that ask a webhook
+	Budgets   Budgets
+	Prices    Prices
 
 	Attempt func(ctx context.Context) int // which attempt of the call this is, from 1
 
@@ -72,4 +74,5 @@ type Activities struct {
 	batches  kept[[]planned]
 	results  kept[schemas.EvalResult]
 	graders  sync.Map // targets, by tenant and what they are
+	flights  flights
 }

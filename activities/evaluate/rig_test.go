@@ -16,6 +16,7 @@ import (
 	"github.com/tenuto-dev/tenuto/activities/provider/blob/journal"
 	"github.com/tenuto-dev/tenuto/activities/provider/blob/memblob"
 	"github.com/tenuto-dev/tenuto/activities/provider/blob/registry"
+	"github.com/tenuto-dev/tenuto/activities/provider/budget"
 	"github.com/tenuto-dev/tenuto/activities/provider/model"
 	"github.com/tenuto-dev/tenuto/activities/provider/model/fleet"
 	"github.com/tenuto-dev/tenuto/activities/provider/model/limit"
@@ -31,6 +32,7 @@ type rig struct {
 	*evaluate.Activities
 
 	models  *modeltest.Server
+	journal *journal.Journal
 	attempt int
 	runs    int
 }
@@ -59,6 +61,7 @@ func newRig(t *testing.T) *rig {
 	r := &rig{models: modeltest.NewServer(t, modeltest.Options{})}
 	store := blob.New(&memblob.Driver{})
 	records := journal.New(store, "test")
+	r.journal = records
 	open := func(_ string, def schemas.ProviderDef, _ func(limit.Rates)) (model.Driver, error) {
 		if def.Driver == schemas.DriverLocal {
 			return localmodel.Driver{}, nil
@@ -70,6 +73,7 @@ func newRig(t *testing.T) *rig {
 		Store: store, Registry: registry.New(store, time.Now), Records: records, Models: noModels{models},
 		Chains:  &chain.Activities{Store: store, Journal: records, Fleet: models, Web: &web.Client{}},
 		Attempt: func(context.Context) int { return max(r.attempt, 1) },
+		Budgets: &budget.Keeper{Source: budgets(nil)}, Prices: costs(0),
 	}
 	return r
 }

@@ -27,6 +27,34 @@ func TestRecordEvaluations(t *testing.T) {
 	recordBulk(t, h)
 }
 
+// TestRecordHeld records an evaluation for which a budget of the tenant has no room: it is looked at on a decision before it is raised, and after that.
+func TestRecordHeld(t *testing.T) {
+	t.Parallel()
+	if os.Getenv("TENUTO_RECORD") == "" {
+		t.Skip("TENUTO_RECORD is not set; histories are recorded on purpose only")
+	}
+	h := open(t, options{noIndex: true})
+	u := h.admin()
+	u.run(t, "budget", "set", "--tenant", "--usd-day", "0.000001")
+	held := strings.Replace(askedSuite(4, "model:one"), "Repeat", "Kindly repeat", 1)
+	run := h.evaluation(t, schemas.EvalRequest{Suite: "held", Package: h.suiteOf(t, "held", held, 16)})
+	h.evalState(t, run, schemas.EvalPaused)
+	handle, err := h.temporal(t).UpdateWorkflow(t.Context(), sdk.UpdateWorkflowOptions{
+		WorkflowID: run.GetID(), UpdateName: schemas.EvalDecide.Name(), WaitForStage: sdk.WorkflowUpdateStageCompleted, Args: []any{schemas.EvalDecision{}},
+	})
+	if err == nil {
+		err = handle.Get(t.Context(), nil)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	u.run(t, "budget", "set", "--tenant", "--usd-day", "1000")
+	if s := ended(t, run); s.Counts.Passed != 4 {
+		t.Errorf("%+v", s)
+	}
+	record(t, h, "Evaluate-held", run.GetID())
+}
+
 // recordMatrix has two models compared, one of which fails for a while.
 func recordMatrix(t *testing.T, h *house) {
 	t.Helper()

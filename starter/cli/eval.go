@@ -20,7 +20,7 @@ type evalCommand struct {
 	Show    showEval     `cmd:"" help:"Show how far a run is, or what it came to, and fetch its reports."`
 	Watch   watchEval    `cmd:"" help:"Follow a run to its end, and exit as eval run does."`
 	Compare compareEvals `cmd:"" help:"Say which cases changed between two runs of a suite."`
-	Decide  decideEval   `cmd:"" help:"Let a run whose budget is used up go on, or end it."`
+	Decide  decideEval   `cmd:"" help:"Let a run whose budget is used up go on, or end it; one that waits for a budget of the tenant or of a key looks at once whether there is room."`
 	Cancel  cancelEval   `cmd:"" help:"Cancel a run; what was paid for is kept, and a later run uses it."`
 	Collect collectCases `cmd:"" help:"Propose cases from recorded runs, and keep those that a person accepts in a JSONL file that suites can name."`
 }

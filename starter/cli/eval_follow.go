@@ -153,6 +153,8 @@ func (p *progress) eval(c oneEval, found rest.Eval) {
 		return
 	}
 	switch {
+	case at.State == schemas.EvalPaused && at.Short != nil:
+		p.once("paused: " + at.Waits)
 	case at.State == schemas.EvalPaused:
 		p.once(fmt.Sprintf("paused: %s; go on with \"%s --budget-usd X\" or \"--budget-tokens N\", or end it with \"--stop\"",
 			cmp.Or(at.Waits, at.Reason, "its budget is used up"), c.command("decide")))

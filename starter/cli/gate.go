@@ -103,8 +103,8 @@ func gateProgress(l rest.Label) string {
 		text := "suite " + e.Suite + " (" + e.ID + ")"
 		if p := e.Progress; p != nil {
 			text += fmt.Sprintf(" is %s, %d of %d cells done, %s", p.State, p.Done+p.Errored, p.Cells, costOf(p.Cost, p.Usage))
-			if p.Reason != "" {
-				text += ": " + p.Reason
+			if why := cmp.Or(p.Waits, p.Reason); why != "" {
+				text += ": " + why
 			}
 		}
 		runs = append(runs, text)

@@ -8,9 +8,9 @@ import (
 	"time"
 
 	"github.com/tenuto-dev/tenuto/activities/provider/blob"
+	"github.com/tenuto-dev/tenuto/activities/provider/budget"
 	"github.com/tenuto-dev/tenuto/schemas"
 	"github.com/tenuto-dev/tenuto/starter/client"
-	"github.com/tenuto-dev/tenuto/starter/gateway/budget"
 	"github.com/tenuto-dev/tenuto/starter/gateway/rest"
 	"github.com/tenuto-dev/tenuto/worker/wire"
 )

@@ -128,7 +128,7 @@ func (g *Gateway) evalStartRoutes(add func(id, method, path, summary string, err
 	start := add("start-eval", http.MethodPost, evalSuitePath+"/runs", "Run a suite", http.StatusNotFound, http.StatusConflict)
 	start.DefaultStatus, start.Metadata = http.StatusAccepted, map[string]any{refuses: true}
 	route(g, start, operators, g.startEval)
-	route(g, add("decide-eval", http.MethodPost, evalRunPath+"/decide", "Let a run whose budget is used up go on, or end it", http.StatusNotFound, http.StatusConflict),
+	route(g, add("decide-eval", http.MethodPost, evalRunPath+"/decide", "Let a run whose budget is used up go on, or end it; one that waits for a budget of the tenant or of a key looks at once whether there is room", http.StatusNotFound, http.StatusConflict),
 		operators, g.decideEval)
 	stop := add("cancel-eval", http.MethodDelete, evalRunPath, "Cancel a run of a suite", http.StatusNotFound)
 	stop.Description = "What was paid for is kept, and a later run uses it. Cancelling one that has ended changes nothing."

@@ -214,7 +214,7 @@ func (g *Gateway) evalRequest(ctx context.Context, suite string, in rest.NewEval
 	request := schemas.EvalRequest{
 		Tenant: tenant, Suite: suite, ID: newID(), StartMS: g.now().UnixMilli(), Baseline: in.Baseline, Grader: in.Grader,
 		Repeat: in.Repeat, MaxRepeat: in.MaxRepeat, Budget: in.Budget, MaxCells: in.MaxCells, Bulk: in.Bulk, MaxAgeMS: in.MaxAgeMS,
-		Trigger: schemas.EvalManual, By: actor(ctx), Notify: in.Notify,
+		Trigger: schemas.EvalManual, By: actor(ctx), Payer: caller(ctx).Line(), Notify: in.Notify,
 	}
 	if in.MaxRepeat > 0 && in.MaxRepeat < in.Repeat {
 		return request, schemas.Errorf(schemas.Invalid, "max_repeat is %d and repeat %d: the first is the larger", in.MaxRepeat, in.Repeat)

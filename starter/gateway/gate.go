@@ -189,7 +189,7 @@ func (g *Gateway) startGate(ctx context.Context, m gatedMove, claim schemas.Gate
 	_, err = g.beginEval(ctx, schemas.EvalRequest{
 		Tenant: m.name.Tenant, Suite: m.requires.Suite, ID: claim.ID, Package: content, StartMS: claim.StartMS,
 		Releases: map[string]string{m.name.Chain: m.release}, Baseline: m.requires.BaselineOf(m.tip.Release),
-		Trigger: schemas.EvalGate, By: m.by,
+		Trigger: schemas.EvalGate, By: m.by, Payer: caller(ctx).Line(),
 	}, claim.ID)
 	return err
 }

@@ -90,7 +90,7 @@ func TestAGatedMove(t *testing.T) {
 		t.Errorf("%d runs of the suite", s.Temporal.Started(schemas.Evaluate.Name()))
 	}
 	in := asked.Load()
-	if in.Trigger != schemas.EvalGate || in.Releases["two"] != second.Hash || in.Baseline != first.Hash || in.Package.SHA256 != hash || in.Package.Bytes == 0 || in.By.Name != "bootstrap" {
+	if in.Trigger != schemas.EvalGate || in.Releases["two"] != second.Hash || in.Baseline != first.Hash || in.Package.SHA256 != hash || in.Package.Bytes == 0 || in.By.Name != "bootstrap" || in.Payer == "" || in.Payer != in.By.Key {
 		t.Errorf("started with %+v", in)
 	}
 

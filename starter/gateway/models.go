@@ -10,12 +10,12 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 
+	"github.com/tenuto-dev/tenuto/activities/provider/budget"
 	"github.com/tenuto-dev/tenuto/activities/provider/model"
 	"github.com/tenuto-dev/tenuto/activities/provider/model/fleet"
 	"github.com/tenuto-dev/tenuto/activities/provider/model/localmodel"
 	"github.com/tenuto-dev/tenuto/schemas"
 	"github.com/tenuto-dev/tenuto/starter/gateway/anthropic"
-	"github.com/tenuto-dev/tenuto/starter/gateway/budget"
 	"github.com/tenuto-dev/tenuto/starter/gateway/openai"
 	"github.com/tenuto-dev/tenuto/starter/gateway/relay"
 )

@@ -137,7 +137,7 @@ func (g *Gateway) putSchedule(ctx context.Context, in *putScheduleInput) (*appli
 		Notify: body.Notify, Source: body.Source,
 	}
 	outcome, err := g.timetable().Apply(ctx, schedule, schemas.EvalRequest{
-		Tenant: tenant, Suite: in.Suite, Package: content, Trigger: schemas.EvalSchedule, By: actor(ctx), Notify: body.Notify,
+		Tenant: tenant, Suite: in.Suite, Package: content, Trigger: schemas.EvalSchedule, By: actor(ctx), Payer: caller(ctx).Line(), Notify: body.Notify,
 	}, body.Dry)
 	return &appliedScheduleOutput{rest.AppliedSchedule{Suite: in.Suite, Outcome: string(outcome)}}, err
 }

@@ -22,6 +22,7 @@ import (
 	"github.com/tenuto-dev/tenuto/activities/provider/blob"
 	"github.com/tenuto-dev/tenuto/activities/provider/blob/journal"
 	"github.com/tenuto-dev/tenuto/activities/provider/blob/registry"
+	"github.com/tenuto-dev/tenuto/activities/provider/budget"
 	"github.com/tenuto-dev/tenuto/activities/provider/forge"
 	"github.com/tenuto-dev/tenuto/activities/provider/hub"
 	"github.com/tenuto-dev/tenuto/activities/provider/meter"
@@ -65,6 +66,7 @@ type Deps struct {
 type Host struct {
 	workers []worker.Worker
 	journal *journal.Journal
+	keeper  *budget.Keeper
 	stopped context.CancelFunc // ends the journal's work in the background
 	settled chan struct{}
 }
@@ -73,6 +75,7 @@ type Host struct {
 func New(deps Deps) *Host {
 	h := &Host{journal: deps.Journal}
 	activities := activitiesOver(deps)
+	h.keeper = activities.keeper
 	if deps.Hub != nil {
 		deps.Hub.Ahead = activities.chain.Ahead
 	}
@@ -128,6 +131,7 @@ type bound struct {
 	alert   *alert.Activities
 	bulk    *bulk.Activities
 	meter   *meter.Meter
+	keeper  *budget.Keeper // of what is leased for evaluations
 }
 
 func activitiesOver(deps Deps) bound {
@@ -141,8 +145,10 @@ func activitiesOver(deps Deps) bound {
 	}
 	releases := registry.New(deps.Store, time.Now)
 	releases.Meter = deps.Meter
+	keeper := keeperOver(deps)
 	return bound{
 		meter:  deps.Meter,
+		keeper: keeper,
 		ingest: &ingest.Activities{Store: deps.Store, Index: deps.Index, Models: deps.Models, Ledger: &ledger.Ledger{Store: deps.Store}},
 		chain:  steps,
 		drop:   &collection.Activities{Store: deps.Store, Index: deps.Index},
@@ -159,7 +165,7 @@ func activitiesOver(deps Deps) bound {
 		alert: &alert.Activities{Store: deps.Store, Forge: deps.Forge, Sender: deps.Notify, Site: deps.Site, Now: time.Now},
 		eval: &evaluate.Activities{
 			Store: deps.Store, Registry: releases, Chains: steps, Workflows: evalRuns{deps.Temporal}, Records: deps.Journal, Models: evalModels{deps.Fleet},
-			Attempt: attemptOf, Poster: poster,
+			Attempt: attemptOf, Poster: poster, Budgets: keeper, Prices: &estimates{store: deps.Store, fleet: deps.Fleet},
 		},
 		bulk: &bulk.Activities{Store: deps.Store, Records: deps.Journal, Fleet: deps.Fleet, Now: time.Now, Meter: deps.Meter},
 	}
@@ -206,6 +212,7 @@ func (b bound) bind(r bind.Registry) {
 	bind.Activity(r, schemas.RunCells, b.eval.Cells)
 	bind.Activity(r, schemas.Compare, b.eval.Compare)
 	bind.Activity(r, schemas.JudgeEval, b.eval.Result)
+	bind.Activity(r, schemas.AwaitRoom, b.eval.Room)
 	bind.Activity(r, schemas.AlertEval, b.alert.Alert)
 
 	bind.Activity(r, schemas.PlanBulk, b.bulk.Plan)
@@ -221,7 +228,7 @@ func (h *Host) Run(ctx context.Context) error {
 		return err
 	}
 	<-ctx.Done()
-	h.Stop()
+	h.Stop() //nolint:contextcheck // what gives back leases begins when ctx has ended
 	return nil
 }
 
@@ -261,6 +268,7 @@ func (h *Host) Stop() {
 	for range h.workers {
 		<-done
 	}
+	closeKeeper(h.keeper)
 	if h.stopped != nil {
 		h.stopped()
 		<-h.settled

@@ -34,7 +34,7 @@ func TestEveryContractIsBoundOnce(t *testing.T) {
 		schemas.PlanBulk.Name(), schemas.SubmitBulk.Name(), schemas.CheckBulk.Name(), schemas.CollectBulk.Name(), schemas.CancelBulk.Name(), schemas.ListBulk.Name(),
 		schemas.PrepareCallback.Name(), schemas.DeliverCallback.Name(), schemas.KeepDelivery.Name(),
 		schemas.PlanEval.Name(), schemas.OpenColumn.Name(), schemas.AwaitTurn.Name(), schemas.RunCells.Name(), schemas.Compare.Name(), schemas.JudgeEval.Name(),
-		schemas.AlertEval.Name(),
+		schemas.AlertEval.Name(), schemas.AwaitRoom.Name(),
 	}
 	slices.Sort(got)
 	slices.Sort(want)

@@ -96,6 +96,11 @@ var (
 		Queue: schemas.QueueEval, StartToClose: 12 * time.Hour, ScheduleToClose: 7 * 24 * time.Hour,
 		Heartbeat: 10 * time.Second, FirstRetry: time.Second, LongestRetry: 30 * time.Second, Finish: true,
 	}
+	// Room is a call that fails until a budget has room, which may take until the next month begins: as with Poll, the waits are the server's.
+	Room = Profile{
+		Queue: schemas.QueueEval, StartToClose: 2 * time.Minute, ScheduleToClose: 62 * 24 * time.Hour,
+		Heartbeat: 20 * time.Second, FirstRetry: 15 * time.Second, LongestRetry: 15 * time.Second,
+	}
 	// Awaiting waits for another workflow, for as long as that takes.
 	Awaiting = Profile{
 		Queue: schemas.QueueEval, StartToClose: 7 * 24 * time.Hour, ScheduleToClose: 30 * 24 * time.Hour,

@@ -7,8 +7,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/tenuto-dev/tenuto/activities/provider/budget"
 	"github.com/tenuto-dev/tenuto/schemas"
-	"github.com/tenuto-dev/tenuto/starter/gateway/budget"
 )
 
 // authority is a ledger with one limit of money for every subject and day. It grants what is wanted of half of what is left, and what is

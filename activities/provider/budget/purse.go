@@ -94,7 +94,7 @@ func (p *purse) enter(charge schemas.Charge, day string, estimate schemas.Amount
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.closed {
-		return nil, nil, schemas.Errorf(schemas.Unavailable, "this gateway is stopping; ask another")
+		return nil, nil, schemas.Errorf(schemas.Unavailable, "this process is stopping; ask again")
 	}
 	w := &waiter{charge: charge, day: day, estimate: estimate, since: time.Now(), done: make(chan struct{})}
 	if l := p.current[day]; l != nil && p.keeper.Life.Sure() {
@@ -194,7 +194,7 @@ func (p *purse) close(ctx context.Context) {
 	clear(p.current)
 	clear(p.next)
 	for _, w := range p.waiting {
-		w.err = schemas.Errorf(schemas.Unavailable, "this gateway is stopping; ask another")
+		w.err = schemas.Errorf(schemas.Unavailable, "this process is stopping; ask again")
 		close(w.done)
 	}
 	p.waiting = nil

@@ -360,8 +360,8 @@ func exhausted(subject string, b schemas.Bound, need int64) error {
 		aside = fmt.Sprintf(", some of it set aside for what is under way (%s)", amount(min(left, b.Reserved)))
 	}
 	opens, _ := schemas.WindowEnd(b.Window)
-	err := schemas.Errorf(schemas.OverBudget, "over the budget of %s: of %s for the %s %s, %s are left%s, and this may cost up to %s; it opens again at %s",
-		schemas.SubjectName(subject), amount(b.Limit), kind, b.Window, amount(left), aside, amount(need), opens.Format(time.RFC3339))
+	err := schemas.Errorf(schemas.OverBudget, "over the budget of %s: of %s for the %s %s, %s are used, %s are left%s, and this may cost up to %s; it opens again at %s",
+		schemas.SubjectName(subject), amount(b.Limit), kind, b.Window, amount(b.Spent), amount(left), aside, amount(need), opens.Format(time.RFC3339))
 	err.RetryAfter = max(0, time.Until(opens))
 	return err
 }

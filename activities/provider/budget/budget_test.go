@@ -13,8 +13,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/tenuto-dev/tenuto/activities/provider/budget"
 	"github.com/tenuto-dev/tenuto/schemas"
-	"github.com/tenuto-dev/tenuto/starter/gateway/budget"
 )
 
 func TestWithoutABudgetNothingIsAsked(t *testing.T) {
