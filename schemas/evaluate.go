@@ -172,7 +172,19 @@ type JudgeRequest struct {
 	Cost      Cost        `json:"cost"`
 	EndMS     int64       `json:"end_ms"`
 	MayRepeat bool        `json:"may_repeat,omitempty"` // cases near a threshold may be asked again
+
+	Failed []EvalFailure `json:"failed,omitempty"` // columns that could not be carried out to their end
 }
+
+// EvalFailure is why columns of a run could not be carried out to their end: their cells without a result are errored with that reason.
+type EvalFailure struct {
+	Columns []int  `json:"columns"` // of the run's; [EvalCompared] stands for comparisons
+	Code    Code   `json:"code"`
+	Reason  string `json:"reason"`
+}
+
+// EvalCompared stands for the comparisons of a run where the number of a column is meant.
+const EvalCompared = -1
 
 // EvalJudgement is what a run came to. Where it says to go on, further samples of cases near a threshold are wanted: a round of that number.
 type EvalJudgement struct {

@@ -16,7 +16,10 @@ func (e *evaluation) inBulk(ctx workflow.Context, columns []schemas.EvalColumn, 
 		if !columns[number].Calls {
 			return nil
 		}
-		return e.columnInBulk(ctx, columns[number], number)
+		if err := e.columnInBulk(ctx, columns[number], number); err != nil {
+			return e.failed(ctx, err, columns, number)
+		}
+		return nil
 	})
 }
 

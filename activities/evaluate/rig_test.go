@@ -61,6 +61,14 @@ func newRig(t *testing.T) *rig {
 	return r
 }
 
+// forget goes on as another process would.
+func (r *rig) forget() {
+	a := r.Activities
+	r.Activities = &evaluate.Activities{
+		Store: a.Store, Registry: a.Registry, Records: a.Records, Models: a.Models, Chains: a.Chains, Poster: a.Poster, Attempt: a.Attempt,
+	}
+}
+
 // pack stores a suite of the models a and b.
 func (r *rig) pack(t *testing.T, text string, change ...func(*schemas.SuitePackage)) schemas.Ref {
 	t.Helper()
