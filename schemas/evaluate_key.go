@@ -113,6 +113,11 @@ func EvalCallID(call string) string { return "eval-" + call[:min(40, len(call))]
 // EvalGradeID is the run that asks a grader, named by what is asked of it and about which cell.
 func EvalGradeID(digest string) string { return "grade-" + digest[:min(40, len(digest))] }
 
+// EvalGradeKey is an answer of a grader that serves cells of any suite, by the digest of what was asked of whom.
+func EvalGradeKey(tenant, digest string) string {
+	return TenantPrefix(tenant) + "grades/" + digest + ".json"
+}
+
 // EvalIDAt is the id of a run that a schedule started at a time in Unix milliseconds, by the id of its workflow.
 func EvalIDAt(atMS int64, workflow string) string {
 	sum := sha256.Sum256([]byte(workflow))

@@ -50,13 +50,12 @@ func (e *evaluation) group(ctx workflow.Context, columns []schemas.EvalColumn, n
 		if e.hasFailed(i) {
 			continue
 		}
-		if err := e.column(ctx, columns[i], i, round); err != nil {
-			if err := e.failed(ctx, err, columns, i); err != nil {
-				return err
-			}
+		err := e.column(ctx, columns[i], i, round)
+		if err != nil {
+			err = e.failed(ctx, err, columns, i)
 		}
-		if e.stopped || ctx.Err() != nil {
-			return nil
+		if err != nil || e.stopped || ctx.Err() != nil {
+			return e.unlessCancelled(ctx, err)
 		}
 	}
 	return nil

@@ -80,7 +80,9 @@ func TestAColumnThatFails(t *testing.T) {
 func TestAColumnGivesItsTurnBack(t *testing.T) {
 	t.Parallel()
 	e := newEvaluating(t, 1)
-	e.cells = func(context.Context, schemas.CellsRequest) (schemas.CellsOutcome, error) { return schemas.CellsOutcome{}, errGone }
+	e.cells = func(context.Context, schemas.CellsRequest) (schemas.CellsOutcome, error) {
+		return schemas.CellsOutcome{}, errGone
+	}
 	if got := e.above(t); got != "" || len(e.judged) != 1 || len(e.judged[0].Failed) != 1 {
 		t.Errorf("%s, judged %+v", got, e.judged)
 	}

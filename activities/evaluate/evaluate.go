@@ -6,6 +6,8 @@ import (
 	"context"
 	"sync"
 
+	"golang.org/x/sync/singleflight"
+
 	"github.com/tenuto-dev/tenuto/activities/internal/grader"
 	"github.com/tenuto-dev/tenuto/activities/provider/blob"
 	"github.com/tenuto-dev/tenuto/activities/provider/blob/registry"
@@ -69,4 +71,6 @@ type Activities struct {
 	batches  kept[[]planned]
 	results  kept[schemas.EvalResult]
 	graders  sync.Map // targets, by tenant and what they are
+	steps    kept[shared]
+	sharing  singleflight.Group // of answers that serve many cells
 }

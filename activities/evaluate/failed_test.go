@@ -15,22 +15,18 @@ import (
 func TestAColumnThatFailed(t *testing.T) {
 	t.Parallel()
 	text := strings.Replace(twoCases, "[model:a]", "[model:a, {id: model:a, label: second, config: {temperature: 0.5}}]", 1)
-	for name, spoil := range map[string]func(t *testing.T, r *rig, plan schemas.EvalPlan, run schemas.EvalRun){
-		"before it was opened": func(*testing.T, *rig, schemas.EvalPlan, schemas.EvalRun) {},
-		"as its cells are gone": func(t *testing.T, r *rig, _ schemas.EvalPlan, run schemas.EvalRun) {
-			key := schemas.EvalBatchKey(schemas.EvalPlanPrefix("default", "s", run.Plan), 1, 0, 0)
-			if err := r.Store.Delete(t.Context(), key); err != nil {
-				t.Fatal(err)
-			}
-		},
-	} {
+	for name, gone := range map[string]bool{"before it was opened": false, "as its cells are gone": true} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			r := newRig(t)
 			in := r.request(r.pack(t, text))
 			plan, run := r.plan(t, in)
 			r.columns(t, schemas.EvalPlan{Columns: plan.Columns[:1]}, run, 1)
-			spoil(t, r, plan, run)
+			if key := schemas.EvalBatchKey(schemas.EvalPlanPrefix("default", "s", run.Plan), 1, 0, 0); gone {
+				if err := r.Store.Delete(t.Context(), key); err != nil {
+					t.Fatal(err)
+				}
+			}
 			r.forget()
 			judge := schemas.JudgeRequest{
 				Run: run, Request: in, EndMS: in.StartMS + 1000, Failed: []schemas.EvalFailure{{Columns: []int{1}, Code: schemas.NotFound, Reason: "its server is gone"}},

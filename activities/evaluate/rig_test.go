@@ -32,6 +32,23 @@ type rig struct {
 	models  *modeltest.Server
 	attempt int
 	runs    int
+	says    func(model.Request) string // in place of the server, where it is not empty; may be nil
+}
+
+// spoken is a driver whose answers a test may give.
+type spoken struct {
+	model.Driver
+
+	r *rig
+}
+
+func (s spoken) Generate(ctx context.Context, in model.Request, emit model.Emit) (model.Response, error) {
+	if s.r.says != nil {
+		if text := s.r.says(in); text != "" {
+			return model.Response{Text: text, Model: in.Model, Finish: model.FinishStop, Usage: schemas.Usage{InputTokens: 10, OutputTokens: 5}}, nil
+		}
+	}
+	return s.Driver.Generate(ctx, in, emit)
 }
 
 // noModels is an installation without models.
@@ -51,7 +68,8 @@ func newRig(t *testing.T) *rig {
 	store := blob.New(&memblob.Driver{})
 	records := journal.New(store, "test")
 	open := func(string, schemas.ProviderDef, func(limit.Rates)) (model.Driver, error) {
-		return openaimodel.New(openaimodel.Options{BaseURL: r.models.URL, APIKey: "any"})
+		driver, err := openaimodel.New(openaimodel.Options{BaseURL: r.models.URL, APIKey: "any"})
+		return spoken{driver, r}, err
 	}
 	r.Activities = &evaluate.Activities{
 		Store: store, Registry: registry.New(store, time.Now), Records: records, Models: noModels{},
