@@ -95,6 +95,7 @@ type ColumnRequest struct {
 	Run    EvalRun `json:"run"`
 	Column int     `json:"column"`
 	Round  int     `json:"round,omitempty"` // of adaptive repeats, from 0
+	Order  int     `json:"order,omitempty"` // of calls in batches, from 0: answers, then what graders are asked about them
 }
 
 // EvalRun names one run of a suite in messages.
@@ -122,6 +123,9 @@ type EvalBulk struct {
 	Rows  int          `json:"rows"`  // calls; 0 is none
 	Bulk  BulkRequest  `json:"bulk"`  //
 	First CellsRequest `json:"first"` // the first batch of cells, from which it is learned what one costs
+
+	Others []BulkRequest `json:"others,omitempty"` // beside Bulk, of models of other bundles
+	More   bool          `json:"more,omitempty"`   // another order may follow: graders have to be asked, about what this one brings
 }
 
 // CellsRequest asks to carry out one batch of cells: calls that are not known, and the assertions over them.
@@ -191,6 +195,7 @@ type EvalJudgement struct {
 	Summary EvalSummary  `json:"summary"`
 	More    int          `json:"more,omitempty"`    // cells of the next round
 	Columns []EvalColumn `json:"columns,omitempty"` // of the next round
+	Bulk    bool         `json:"bulk,omitempty"`    // the next round may order its calls in batches
 }
 
 // EvalSummary is what a list says of a run, and what the workflow returns.

@@ -88,13 +88,23 @@ func EvalFileKey(tenant, suite, id string, file EvalFile) string {
 	return EvalRunPrefix(tenant, suite, id) + string(file)
 }
 
-// EvalBulkKey is the calls of a column that a run has made in batches.
-func EvalBulkKey(run EvalRun, column int) string {
-	return fmt.Sprintf("%sbulk/%03d.json", EvalRunPrefix(run.Tenant, run.Suite, run.ID), column)
+// EvalBulkKey is a list of calls of a column that a run has made in batches; an order may have several lists.
+func EvalBulkKey(in ColumnRequest, list int) string {
+	return fmt.Sprintf("%sbulk/%03d%s.json", EvalRunPrefix(in.Run.Tenant, in.Run.Suite, in.Run.ID), in.Column, bulkPlace(in, list))
 }
 
-// EvalBulkID names the calls of a column that a run has made in batches.
-func EvalBulkID(run EvalRun, column int) string { return fmt.Sprintf("%s-%03d", run.ID, column) }
+// EvalBulkID names the calls of such a list.
+func EvalBulkID(in ColumnRequest, list int) string {
+	return fmt.Sprintf("%s-%03d%s", in.Run.ID, in.Column, bulkPlace(in, list))
+}
+
+// bulkPlace tells apart what a column orders after its first list.
+func bulkPlace(in ColumnRequest, list int) string {
+	if in.Round == 0 && in.Order == 0 && list == 0 {
+		return ""
+	}
+	return fmt.Sprintf("-%02d-%d-%d", in.Round, in.Order, list)
+}
 
 // EvalBatchKey is one batch of a column's cells below a prefix.
 func EvalBatchKey(prefix string, column, round, batch int) string {

@@ -71,7 +71,8 @@ type evaluation struct {
 	free     workflow.Semaphore // batches at once, where the suite bounds them
 	counted  map[int]int        // cells of a column, in this round, that are known or came to an end
 	failures []schemas.EvalFailure
-	lost     int // cells of columns that failed
+	lost     int  // cells of columns that failed
+	bulk     bool // calls of this round are ordered in batches
 }
 
 // named gives a run of a schedule what it has of its workflow: an id and a start. The others have both.
@@ -92,6 +93,7 @@ func (e *evaluation) named(ctx workflow.Context) {
 // rounds carries out the plan, then further samples of cases near a threshold for as long as the judgement wants some.
 func (e *evaluation) rounds(ctx workflow.Context) (schemas.EvalSummary, error) {
 	columns := e.plan.Columns
+	e.bulk = e.request.Bulk
 	for round := 0; ; round++ {
 		if !e.plan.Known || round > 0 {
 			if err := e.columns(ctx, columns, round); err != nil {
@@ -108,6 +110,7 @@ func (e *evaluation) rounds(ctx workflow.Context) (schemas.EvalSummary, error) {
 			return judgement.Summary, err
 		}
 		columns = judgement.Columns
+		e.bulk = judgement.Bulk && ordersMore(ctx)
 		e.progress.Cells += judgement.More
 	}
 }

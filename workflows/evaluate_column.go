@@ -41,8 +41,8 @@ func (e *evaluation) columns(ctx workflow.Context, columns []schemas.EvalColumn,
 
 // group carries out columns that ask the same provider, one after the other.
 func (e *evaluation) group(ctx workflow.Context, columns []schemas.EvalColumn, numbers []int, round int) error {
-	if e.request.Bulk && round == 0 {
-		if err := e.inBulk(ctx, columns, numbers); err != nil || e.stopped || ctx.Err() != nil {
+	if e.bulk {
+		if err := e.inBulk(ctx, columns, numbers, round); err != nil || e.stopped || ctx.Err() != nil {
 			return e.unlessCancelled(ctx, err)
 		}
 	}

@@ -12,7 +12,7 @@ import (
 )
 
 // scoring judges one cell, or a contest, with k to answer what graders ask.
-func (w *batchWork) scoring(k *asker) Scoring {
+func (w *batchWork) scoring(k grader.Asker) Scoring {
 	return Scoring{Scorer: score.Scorer{Script: script.Engine{}}, Grader: grader.Grader{Asker: k, Render: render, Poster: w.a.Poster, Reasks: 1}}
 }
 

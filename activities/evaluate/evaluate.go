@@ -18,8 +18,8 @@ import (
 type Chains interface {
 	// Line carries out a run whose steps follow one another, as far as it is one.
 	Line(ctx context.Context, in schemas.LineRequest) (schemas.LineOutcome, error)
-	// Row is the call that a run of one generate step makes first, for a batch; not ok for another run.
-	Row(ctx context.Context, in schemas.RunRequest) (row schemas.BulkRow, models schemas.Models, ok bool, err error)
+	// Row is the next call of a run of one generate step, for a batch, or its output where all its responses are recorded.
+	Row(ctx context.Context, in schemas.RunRequest) (schemas.BulkCall, error)
 	// Record keeps the record of a run that failed.
 	Record(ctx context.Context, in schemas.RecordRequest) (schemas.RunOutcome, error)
 }

@@ -100,6 +100,9 @@ func (q question) put(ctx context.Context) (reply, error) {
 	}
 }
 
+// key is where the answer to a question is kept that serves many cells.
+func (q question) key() string { return schemas.EvalGradeKey(q.asking.run.Tenant, digestOf(q.name...)) }
+
 // shared is an answer that serves all cells of a tenant that ask the same of the same model.
 type shared struct {
 	schemas.CellAnswer
@@ -109,7 +112,7 @@ type shared struct {
 
 // shared finds the answer, or asks: once in a process, whoever else wants it meanwhile. The first that has it keeps it for all runs to come.
 func (q question) shared(ctx context.Context) (reply, error) {
-	key := schemas.EvalGradeKey(q.asking.run.Tenant, digestOf(q.name...))
+	key := q.key()
 	for {
 		r := reply{shared: true}
 		joined, err, _ := q.k.w.a.sharing.Do(key, func() (any, error) {

@@ -79,7 +79,7 @@ func TestEvalInBatches(t *testing.T) {
 		t.Errorf("usage %+v cost %v US dollars, %v one by one", s.Usage, s.Cost.USD, full)
 	}
 	for column := range 2 {
-		id := schemas.BulkID("default", schemas.EvalBulkID(schemas.EvalRun{ID: s.ID}, column))
+		id := schemas.BulkID("default", schemas.EvalBulkID(schemas.ColumnRequest{Run: schemas.EvalRun{ID: s.ID}, Column: column}, 0))
 		if events := h.eventsOf(t, id); events > 100 {
 			t.Errorf("%s has %d events", id, events)
 		}

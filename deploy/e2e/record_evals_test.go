@@ -110,7 +110,7 @@ func recordBulk(t *testing.T, h *house) {
 	run := h.evaluation(t, schemas.EvalRequest{Suite: "bulk", Package: h.bulkSuite(t, server.URL, 3), Bulk: true})
 	s := ended(t, run)
 	record(t, h, "Evaluate-bulk", run.GetID())
-	record(t, h, "Bulk-again", schemas.BulkID("default", schemas.EvalBulkID(schemas.EvalRun{ID: s.ID}, 0)))
+	record(t, h, "Bulk-again", schemas.BulkID("default", schemas.EvalBulkID(schemas.ColumnRequest{Run: schemas.EvalRun{ID: s.ID}}, 0)))
 }
 
 // evalState waits until a run is in a state.
