@@ -25,6 +25,23 @@ func TestRecordEvaluations(t *testing.T) {
 	recordPaused(t, h)
 	recordStopped(t, h)
 	recordBulk(t, h)
+	recordGraded(t, h)
+	record(t, h, "Evaluate-failed", endedID(t, h.lostColumn(t, "lost")))
+}
+
+func endedID(t *testing.T, run sdk.WorkflowRun) string {
+	t.Helper()
+	ended(t, run)
+	return run.GetID()
+}
+
+// recordGraded orders answers, and then what graders are asked about them.
+func recordGraded(t *testing.T, h *house) {
+	t.Helper()
+	server := httptest.NewServer(batchtest.NewHandler(batchtest.Options{Delay: time.Second, Replies: graded(3)}))
+	t.Cleanup(server.Close)
+	run := h.evaluation(t, schemas.EvalRequest{Suite: "bulk", Package: h.bulkPack(t, server.URL, gradedSuite(3)), Bulk: true})
+	record(t, h, "Evaluate-graded", endedID(t, run))
 }
 
 // recordMatrix has two models compared, one of which fails for a while.
