@@ -94,7 +94,7 @@ func (k *lister) Ask(ctx context.Context, q grader.Question, usable func(answer 
 		return "", err
 	}
 	if q.Shared {
-		if known, ok, err := k.w.a.sharedAt(ctx, one.key()); ok || err != nil {
+		if known, ok, err := k.w.a.sharedAt(ctx, one.key(), one.asking.run.SinceMS); ok || err != nil {
 			return textIn(known.CellAnswer), err
 		}
 	}

@@ -131,7 +131,7 @@ func (q question) shared(ctx context.Context) (reply, error) {
 // first is shared for the one who comes first.
 func (q question) first(ctx context.Context, key string) (reply, error) {
 	a, own := q.k.w.a, key+"/"+q.asking.run.ID
-	known, ok, err := a.sharedAt(ctx, key)
+	known, ok, err := a.sharedAt(ctx, key, q.asking.run.SinceMS)
 	if unread, there := a.steps.get(own); !ok && there {
 		known, ok = unread, true
 	}
@@ -152,13 +152,13 @@ func (q question) first(ctx context.Context, key string) (reply, error) {
 	return r, err
 }
 
-// sharedAt reads an answer that was kept.
-func (a *Activities) sharedAt(ctx context.Context, key string) (known shared, ok bool, err error) {
-	if known, ok = a.steps.get(key); ok {
+// sharedAt reads an answer that was kept, if it was given since then.
+func (a *Activities) sharedAt(ctx context.Context, key string, since int64) (known shared, ok bool, err error) {
+	if known, ok = a.steps.get(key); ok && known.StartMS >= since {
 		return known, true, nil
 	}
 	known, err = blob.GetJSON[shared](ctx, a.Store, schemas.Ref{Key: key})
-	if err != nil {
+	if err != nil || known.StartMS < since {
 		return shared{}, false, unlessAbsent(err)
 	}
 	a.steps.put(key, known, int64(len(known.Output)))
