@@ -104,7 +104,7 @@ type EvalRun struct {
 	Suite   string `json:"suite"`
 	ID      string `json:"id"`
 	StartMS int64  `json:"start_ms"`
-	Plan    string `json:"plan"` // hash
+	Plan    string `json:"plan"`               // hash
 	SinceMS int64  `json:"since_ms,omitempty"` // as in EvalPlan
 }
 
@@ -213,8 +213,8 @@ type EvalSummary struct {
 	Counts    CellCounts  `json:"counts"`
 	PassRate  float64     `json:"pass_rate"`
 	Score     float64     `json:"score"`
-	Cells     int         `json:"cells"`  // of the candidate
-	Reused    int         `json:"reused"` // cells, of both sides, that nobody was asked for now
+	Cells     int         `json:"cells"`               // of the candidate
+	Reused    int         `json:"reused"`              // cells, of both sides, that nobody was asked for now
 	OldestMS  int64       `json:"oldest_ms,omitempty"` // when the oldest answer was given, Unix milliseconds; 0 where nobody was asked, or it is not known
 	Flaky     int         `json:"flaky,omitempty"`
 	Usage     Usage       `json:"usage"` // paid now
