@@ -175,6 +175,7 @@ func TestRecordedHistoriesTellWhatTheyShould(t *testing.T) {
 		"Evaluate-cancelled": {enumspb.EVENT_TYPE_WORKFLOW_EXECUTION_CANCEL_REQUESTED, 1},
 		"Evaluate-waited":    {enumspb.EVENT_TYPE_START_CHILD_WORKFLOW_EXECUTION_FAILED, 1},
 		"Evaluate-bulk":      {enumspb.EVENT_TYPE_CHILD_WORKFLOW_EXECUTION_COMPLETED, 4}, // of them two turns
+		"Evaluate-graded":    {enumspb.EVENT_TYPE_CHILD_WORKFLOW_EXECUTION_COMPLETED, 3}, // of them one turn
 	} {
 		if n := count(name, want.kind); n != want.times {
 			t.Errorf("%s has %d events of type %s, want %d", name, n, want.kind, want.times)
