@@ -18,6 +18,13 @@ type BulkRow struct {
 	Request json.RawMessage `json:"request"` // as activities/provider/model has it; its model is the name at the provider
 }
 
+// BulkCall is how far a run is whose calls are made in batches.
+type BulkCall struct {
+	Row    *BulkRow        // its next call; nil where there is none
+	Models Models          // as its bundle has them
+	Output json.RawMessage // of the run, where the responses to all its calls are recorded
+}
+
 // BulkRequest has the calls of a list made in batches, as far as their providers have a batch interface.
 type BulkRequest struct {
 	Tenant string `json:"tenant"`

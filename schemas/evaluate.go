@@ -99,6 +99,7 @@ type ColumnRequest struct {
 	Run    EvalRun `json:"run"`
 	Column int     `json:"column"`
 	Round  int     `json:"round,omitempty"` // of adaptive repeats, from 0
+	Order  int     `json:"order,omitempty"` // of calls in batches, from 0: answers, then what graders are asked about them
 }
 
 // EvalRun names one run of a suite in messages.
@@ -129,6 +130,9 @@ type EvalBulk struct {
 	Bulk  BulkRequest  `json:"bulk"`            //
 	First CellsRequest `json:"first"`           // the first batch of cells, from which it is learned what one costs
 	Short *EvalShort   `json:"short,omitempty"` // nothing is to be ordered yet
+
+	Others []BulkRequest `json:"others,omitempty"` // beside Bulk, of models of other bundles
+	More   bool          `json:"more,omitempty"`   // another order may follow: graders have to be asked, about what this one brings
 }
 
 // CellsRequest asks to carry out one batch of cells: calls that are not known, and the assertions over them.
@@ -182,13 +186,26 @@ type JudgeRequest struct {
 	Cost      Cost        `json:"cost"`
 	EndMS     int64       `json:"end_ms"`
 	MayRepeat bool        `json:"may_repeat,omitempty"` // cases near a threshold may be asked again
+
+	Failed []EvalFailure `json:"failed,omitempty"` // columns that could not be carried out to their end
 }
+
+// EvalFailure is why columns of a run could not be carried out to their end: their cells without a result are errored with that reason.
+type EvalFailure struct {
+	Columns []int  `json:"columns"` // of the run's; [EvalCompared] stands for comparisons
+	Code    Code   `json:"code"`
+	Reason  string `json:"reason"`
+}
+
+// EvalCompared stands for the comparisons of a run where the number of a column is meant.
+const EvalCompared = -1
 
 // EvalJudgement is what a run came to. Where it says to go on, further samples of cases near a threshold are wanted: a round of that number.
 type EvalJudgement struct {
 	Summary EvalSummary  `json:"summary"`
 	More    int          `json:"more,omitempty"`    // cells of the next round
 	Columns []EvalColumn `json:"columns,omitempty"` // of the next round
+	Bulk    bool         `json:"bulk,omitempty"`    // the next round may order its calls in batches
 }
 
 // EvalSummary is what a list says of a run, and what the workflow returns.

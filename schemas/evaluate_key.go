@@ -88,13 +88,23 @@ func EvalFileKey(tenant, suite, id string, file EvalFile) string {
 	return EvalRunPrefix(tenant, suite, id) + string(file)
 }
 
-// EvalBulkKey is the calls of a column that a run has made in batches.
-func EvalBulkKey(run EvalRun, column int) string {
-	return fmt.Sprintf("%sbulk/%03d.json", EvalRunPrefix(run.Tenant, run.Suite, run.ID), column)
+// EvalBulkKey is a list of calls of a column that a run has made in batches; an order may have several lists.
+func EvalBulkKey(in ColumnRequest, list int) string {
+	return fmt.Sprintf("%sbulk/%03d%s.json", EvalRunPrefix(in.Run.Tenant, in.Run.Suite, in.Run.ID), in.Column, bulkPlace(in, list))
 }
 
-// EvalBulkID names the calls of a column that a run has made in batches.
-func EvalBulkID(run EvalRun, column int) string { return fmt.Sprintf("%s-%03d", run.ID, column) }
+// EvalBulkID names the calls of such a list.
+func EvalBulkID(in ColumnRequest, list int) string {
+	return fmt.Sprintf("%s-%03d%s", in.Run.ID, in.Column, bulkPlace(in, list))
+}
+
+// bulkPlace tells apart what a column orders after its first list.
+func bulkPlace(in ColumnRequest, list int) string {
+	if in.Round == 0 && in.Order == 0 && list == 0 {
+		return ""
+	}
+	return fmt.Sprintf("-%02d-%d-%d", in.Round, in.Order, list)
+}
 
 // EvalBatchKey is one batch of a column's cells below a prefix.
 func EvalBatchKey(prefix string, column, round, batch int) string {
@@ -112,6 +122,11 @@ func EvalCallID(call string) string { return "eval-" + call[:min(40, len(call))]
 
 // EvalGradeID is the run that asks a grader, named by what is asked of it and about which cell.
 func EvalGradeID(digest string) string { return "grade-" + digest[:min(40, len(digest))] }
+
+// EvalGradeKey is an answer of a grader that serves cells of any suite, by the digest of what was asked of whom.
+func EvalGradeKey(tenant, digest string) string {
+	return TenantPrefix(tenant) + "grades/" + digest + ".json"
+}
 
 // EvalIDAt is the id of a run that a schedule started at a time in Unix milliseconds, by the id of its workflow.
 func EvalIDAt(atMS int64, workflow string) string {

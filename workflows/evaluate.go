@@ -22,7 +22,8 @@ const (
 
 // Evaluate carries out one run of a suite: it plans the cells, has every column answered and judged, and puts the result together. Two runs that ask the
 // same provider the suite's questions take turns, so nothing is paid for by both. It answers the query eval.progress; a run whose budget is used up
-// waits for the update eval.decide. A cancel keeps what is paid for and ends with a result in which the rest was not run.
+// waits for the update eval.decide. A cancel keeps what is paid for and ends with a result in which the rest was not run. A column that cannot be
+// carried out ends with its reason, and not the run: what it leaves is errored. The run breaks where it cannot be planned, or its result not be kept.
 func Evaluate(ctx workflow.Context, in schemas.EvalRequest) (schemas.EvalSummary, error) {
 	e := &evaluation{request: in, started: workflow.Now(ctx)}
 	e.named(ctx)
@@ -70,6 +71,10 @@ type evaluation struct {
 	look     func()             // has the wait for room look again at once
 	onStop   []func()           // ends of waits that a stop has no use for
 	free     workflow.Semaphore // batches at once, where the suite bounds them
+	counted  map[int]int        // cells of a column, in this round, that are known or came to an end
+	failures []schemas.EvalFailure
+	lost     int  // cells of columns that failed
+	bulk     bool // calls of this round are ordered in batches
 }
 
 // named gives a run of a schedule what it has of its workflow: an id and a start. The others have both.
@@ -92,6 +97,7 @@ func (e *evaluation) named(ctx workflow.Context) {
 // rounds carries out the plan, then further samples of cases near a threshold for as long as the judgement wants some.
 func (e *evaluation) rounds(ctx workflow.Context) (schemas.EvalSummary, error) {
 	columns := e.plan.Columns
+	e.bulk = e.request.Bulk
 	for round := 0; ; round++ {
 		if !e.plan.Known || round > 0 {
 			if err := e.columns(ctx, columns, round); err != nil {
@@ -99,13 +105,16 @@ func (e *evaluation) rounds(ctx workflow.Context) (schemas.EvalSummary, error) {
 			}
 		}
 		if err := e.compare(ctx, round); err != nil {
-			return schemas.EvalSummary{}, err
+			if err := e.failed(ctx, err, columns, schemas.EvalCompared); err != nil {
+				return schemas.EvalSummary{}, err
+			}
 		}
 		judgement, err := e.judge(ctx, round)
 		if err != nil || judgement.More == 0 {
 			return judgement.Summary, err
 		}
 		columns = judgement.Columns
+		e.bulk = judgement.Bulk && ordersMore(ctx)
 		e.progress.Cells += judgement.More
 	}
 }
@@ -118,7 +127,7 @@ func (e *evaluation) judge(ctx workflow.Context, round int) (schemas.EvalJudgeme
 	e.say(ctx, schemas.EvalJudging, "")
 	judgement, err := step.Do(ctx, step.Planning, schemas.JudgeEval, schemas.JudgeRequest{
 		Run: e.run, Request: e.request, Round: round, Stopped: early, Usage: e.progress.Usage, Cost: e.progress.Cost,
-		EndMS: workflow.Now(ctx).UnixMilli(), MayRepeat: !early && round < evalRounds,
+		EndMS: workflow.Now(ctx).UnixMilli(), MayRepeat: !early && round < evalRounds && len(e.failures) == 0, Failed: e.failures,
 	}, "put the result together")
 	if err != nil || judgement.More > 0 {
 		return judgement, err

@@ -46,8 +46,9 @@ func (e *evaluation) decided(ctx workflow.Context, in schemas.EvalDecision) {
 	e.say(ctx, schemas.EvalRunning, "")
 }
 
-// paid adds up what a batch did.
-func (e *evaluation) paid(out schemas.CellsOutcome) {
+// paid adds up what a batch of a column did.
+func (e *evaluation) paid(out schemas.CellsOutcome, column int) {
+	e.counted[column] += out.Done + out.Errored
 	p := &e.progress
 	p.Done, p.Errored, p.Passed = p.Done+out.Done, p.Errored+out.Errored, p.Passed+out.Passed
 	p.Usage, p.Cost = p.Usage.Add(out.Usage), p.Cost.Add(out.Cost)
@@ -148,7 +149,7 @@ func (e *evaluation) unshort(ctx workflow.Context) error {
 func (e *evaluation) forecast(now time.Time) {
 	p := &e.progress
 	p.Forecast, p.ForecastMS = p.Cost, 0
-	if left := p.Cells - p.Reused - e.settled; e.settled > 0 && left > 0 {
+	if left := p.Cells - p.Reused - e.settled - e.lost; e.settled > 0 && left > 0 {
 		more := float64(left) / float64(e.settled)
 		p.Forecast.USD += p.Cost.USD * more
 		p.ForecastMS = int64(float64(now.Sub(e.started).Milliseconds()) * more)

@@ -25,24 +25,40 @@ func (e *evaluation) columns(ctx workflow.Context, columns []schemas.EvalColumn,
 	if e.plan.Width > 0 {
 		e.free = workflow.NewSemaphore(ctx, int64(max(1, e.plan.Width/e.size())))
 	}
+	e.counted = map[int]int{}
 	return step.Each(ctx, order, len(order), func(ctx workflow.Context, id string) error {
 		release, err := e.turn(ctx, id)
-		if release == nil || err != nil {
-			return err
+		if err != nil {
+			return e.failed(ctx, err, columns, groups[id]...)
+		}
+		if release == nil {
+			return nil
 		}
 		defer release()
-		if e.request.Bulk && round == 0 {
-			if err := e.inBulk(ctx, columns, groups[id]); err != nil || e.stopped || ctx.Err() != nil {
-				return e.unlessCancelled(ctx, err)
-			}
-		}
-		for _, i := range groups[id] {
-			if err := e.column(ctx, columns[i], i, round); err != nil || e.stopped || ctx.Err() != nil {
-				return e.unlessCancelled(ctx, err)
-			}
-		}
-		return nil
+		return e.group(ctx, columns, groups[id], round)
 	})
+}
+
+// group carries out columns that ask the same provider, one after the other.
+func (e *evaluation) group(ctx workflow.Context, columns []schemas.EvalColumn, numbers []int, round int) error {
+	if e.bulk {
+		if err := e.inBulk(ctx, columns, numbers, round); err != nil || e.stopped || ctx.Err() != nil {
+			return e.unlessCancelled(ctx, err)
+		}
+	}
+	for _, i := range numbers {
+		if e.hasFailed(i) {
+			continue
+		}
+		err := e.column(ctx, columns[i], i, round)
+		if err != nil {
+			err = e.failed(ctx, err, columns, i)
+		}
+		if err != nil || e.stopped || ctx.Err() != nil {
+			return e.unlessCancelled(ctx, err)
+		}
+	}
+	return nil
 }
 
 // unlessCancelled is err, but for a run that was cancelled: what it has is judged.
@@ -86,8 +102,10 @@ func (e *evaluation) column(ctx workflow.Context, column schemas.EvalColumn, num
 	if err != nil {
 		return err
 	}
-	e.progress.Reused += work.Known
-	e.progress.Done += work.Known
+	known := max(0, work.Known-e.counted[number]) // without those of a batch that went ahead of an order
+	e.counted[number] += known
+	e.progress.Reused += known
+	e.progress.Done += known
 	e.say(ctx, schemas.EvalRunning, "")
 	batches := make([]schemas.CellsRequest, work.Batches)
 	for i := range batches {
@@ -113,10 +131,15 @@ func titleOf(c schemas.EvalColumn) string {
 	if c.Baseline {
 		title += ", the baseline"
 	}
-	if len(title) > 80 {
-		title = strings.ToValidUTF8(title[:80], "") + "…"
+	return clipped(title, 80)
+}
+
+// clipped is the beginning of a text, of so many bytes at most.
+func clipped(text string, most int) string {
+	if len(text) <= most {
+		return text
 	}
-	return title
+	return strings.ToValidUTF8(text[:most], "") + "…"
 }
 
 // size is how many cells a batch has at most.
@@ -153,7 +176,7 @@ func (e *evaluation) batch(ctx workflow.Context, in schemas.CellsRequest, title 
 		if err != nil {
 			return err
 		}
-		e.paid(out)
+		e.paid(out, in.Column)
 		e.say(ctx, schemas.EvalRunning, out.Reason)
 		in.Fresh = false
 		if out.Short != nil && !out.Stopped {

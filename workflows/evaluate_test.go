@@ -22,13 +22,14 @@ import (
 type evaluating struct {
 	*testsuite.TestWorkflowEnvironment
 
-	plan    schemas.EvalPlan
-	open    func(in schemas.ColumnRequest) (schemas.ColumnWork, error) // nil: everything is left to do
-	cells   func(ctx context.Context, in schemas.CellsRequest) (schemas.CellsOutcome, error)
-	compare func(in schemas.CompareRequest) schemas.CellsOutcome
-	judge   func(in schemas.JudgeRequest) schemas.EvalJudgement
-	alert   error
-	room    func(in schemas.RoomRequest) error // nil: there is room at once
+	plan               schemas.EvalPlan
+	open               func(in schemas.ColumnRequest) (schemas.ColumnWork, error) // nil: everything is left to do
+	cells              func(ctx context.Context, in schemas.CellsRequest) (schemas.CellsOutcome, error)
+	compare            func(in schemas.CompareRequest) schemas.CellsOutcome
+	judge              func(in schemas.JudgeRequest) schemas.EvalJudgement
+	judging, comparing error
+	alert              error
+	room               func(in schemas.RoomRequest) error // nil: there is room at once
 
 	mu       sync.Mutex
 	requests []schemas.EvalRequest
@@ -70,12 +71,15 @@ func (e *evaluating) bind() {
 	bind.Activity(e, schemas.Compare, func(_ context.Context, in schemas.CompareRequest) (schemas.CellsOutcome, error) {
 		e.compared = append(e.compared, in)
 		if e.compare == nil {
-			return schemas.CellsOutcome{}, nil
+			return schemas.CellsOutcome{}, e.comparing
 		}
 		return e.compare(in), nil
 	})
 	bind.Activity(e, schemas.JudgeEval, func(_ context.Context, in schemas.JudgeRequest) (schemas.EvalJudgement, error) {
 		e.judged = append(e.judged, in)
+		if e.judging != nil {
+			return schemas.EvalJudgement{}, e.judging
+		}
 		if e.judge != nil {
 			return e.judge(in), nil
 		}
@@ -252,10 +256,8 @@ func (e *evaluating) above(t *testing.T) (failure string) {
 func TestEvaluateThatBreaks(t *testing.T) {
 	t.Parallel()
 	e := newEvaluating(t, 1)
-	e.cells = func(context.Context, schemas.CellsRequest) (schemas.CellsOutcome, error) {
-		return schemas.CellsOutcome{}, schemas.Errorf(schemas.NotFound, "the batch is gone")
-	}
-	if got := e.above(t); !strings.Contains(got, "the batch is gone") || len(e.judged) != 0 {
+	e.judging = schemas.Errorf(schemas.Invalid, "the baseline is of another suite")
+	if got := e.above(t); !strings.Contains(got, "of another suite") || len(e.judged) != 1 {
 		t.Errorf("%s, judged %+v", got, e.judged)
 	}
 }

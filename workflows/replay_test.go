@@ -176,6 +176,7 @@ func TestRecordedHistoriesTellWhatTheyShould(t *testing.T) {
 		"Evaluate-waited":    {enumspb.EVENT_TYPE_START_CHILD_WORKFLOW_EXECUTION_FAILED, 1},
 		"Evaluate-held":      {enumspb.EVENT_TYPE_ACTIVITY_TASK_CANCEL_REQUESTED, 1},
 		"Evaluate-bulk":      {enumspb.EVENT_TYPE_CHILD_WORKFLOW_EXECUTION_COMPLETED, 4}, // of them two turns
+		"Evaluate-graded":    {enumspb.EVENT_TYPE_CHILD_WORKFLOW_EXECUTION_COMPLETED, 3}, // of them one turn
 	} {
 		if n := count(name, want.kind); n != want.times {
 			t.Errorf("%s has %d events of type %s, want %d", name, n, want.kind, want.times)

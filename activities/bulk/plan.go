@@ -145,7 +145,7 @@ func (p *planning) recorded(ctx context.Context, rows []schemas.BulkRow) ([]bool
 		slots <- struct{}{}
 		looking.Go(func() {
 			defer func() { <-slots }()
-			known[i], failures[i] = target.Provider.Recorded(ctx, call)
+			_, known[i], failures[i] = target.Provider.Recorded(ctx, call)
 		})
 	}
 	looking.Wait()

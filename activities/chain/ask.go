@@ -36,7 +36,7 @@ func (c *conversation) call(ctx context.Context, target fleet.Target, request mo
 		return resp, nil
 	}
 	if c.s.first != nil {
-		return model.Response{}, c.s.first(target, request, attempt)
+		return c.s.first(ctx, target, request, attempt)
 	}
 	paid, waited, took, err := c.s.pay(ctx, target, request, attempt, c.voice())
 	detail.WaitedMS, detail.TookMS = ms(waited), ms(took)

@@ -93,7 +93,7 @@ type stepping struct {
 	def    schemas.StepDef
 	scope  *scope
 	detail schemas.StepDetail
-	first  func(fleet.Target, model.Request, string) error // told of the first call, in place of making it; nil makes it
+	first  func(context.Context, fleet.Target, model.Request, string) (model.Response, error) // told of calls, in place of making them; nil makes them
 }
 
 func (a *Activities) step(ctx context.Context, in schemas.StepRequest) (*stepping, error) {

@@ -3,6 +3,7 @@ package chain_test
 import (
 	"context"
 	"encoding/json"
+	"strings"
 	"testing"
 
 	"github.com/tenuto-dev/tenuto/activities/provider/blob"
@@ -35,11 +36,12 @@ func TestARunFindsWhatABatchBrought(t *testing.T) {
 			r := newRig(t, modeltest.Options{}, steps(say("a", change...)))
 			in := r.line(t)
 			in.Run.Fresh, in.Run.Batch = false, true
-			row, models, ok, err := r.Row(t.Context(), in.Run)
-			if err != nil || !ok || row.Model != "m" || len(models.Models) != 1 {
-				t.Fatalf("%+v, %v, %v", row, ok, err)
+			told, err := r.Row(t.Context(), in.Run)
+			if err != nil || told.Row == nil || told.Output != nil || told.Row.Model != "m" || len(told.Models.Models) != 1 {
+				t.Fatalf("%+v, %v", told, err)
 			}
-			target, err := r.Fleet.Target(models, row.Model)
+			row := *told.Row
+			target, err := r.Fleet.Target(told.Models, row.Model)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -52,6 +54,9 @@ func TestARunFindsWhatABatchBrought(t *testing.T) {
 			}
 			if fresh, err := target.Provider.Record(t.Context(), call, answer); !fresh || err != nil {
 				t.Fatal(fresh, err)
+			}
+			if told, err = r.Row(t.Context(), in.Run); err != nil || told.Row != nil || !strings.Contains(string(told.Output), "from a batch") {
+				t.Errorf("%+v, %s, %v", told.Row, told.Output, err)
 			}
 			r.start()
 			out, err := r.Line(t.Context(), in)
@@ -73,16 +78,16 @@ func TestRunsThatHaveNoRow(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			r := newRig(t, modeltest.Options{}, bundle)
-			row, _, ok, err := r.Row(t.Context(), r.line(t).Run)
-			if ok || err != nil || r.chats() != 0 {
-				t.Errorf("%+v, %v, %v, %d calls", row, ok, err, r.chats())
+			told, err := r.Row(t.Context(), r.line(t).Run)
+			if told.Row != nil || told.Output != nil || err != nil || r.chats() != 0 {
+				t.Errorf("%+v, %v, %d calls", told, err, r.chats())
 			}
 		})
 	}
 	r := newRig(t, modeltest.Options{}, steps(say("a")))
 	in := r.line(t)
 	in.Run.Input = schemas.Content{Text: `{"other": 1}`}
-	if row, _, ok, err := r.Row(t.Context(), in.Run); ok || schemas.CodeOf(err) != schemas.Invalid {
-		t.Errorf("%+v, %v, %v; want code invalid", row, ok, err)
+	if told, err := r.Row(t.Context(), in.Run); told.Row != nil || schemas.CodeOf(err) != schemas.Invalid {
+		t.Errorf("%+v, %v; want code invalid", told, err)
 	}
 }

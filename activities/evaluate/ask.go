@@ -29,29 +29,53 @@ type asking struct {
 // lineMS is how long a run in one call may begin further steps.
 const lineMS = 15 * 60 * 1000
 
-// ask has the target answer. What was asked before, by this run or by one that was cut off, is read from its record. Errors: those of the run,
-// retryable ones with the time to wait. Asked says that the run of this evaluation paid for it and that nobody has counted that yet.
-func (a *Activities) ask(ctx context.Context, q asking) (answer schemas.CellAnswer, asked bool, err error) {
+// reply is an answer, and on whose account it is.
+type reply struct {
+	answer schemas.CellAnswer
+	own    bool // this evaluation asked for it, and not another
+	paid   bool // it did, and nobody has counted that yet
+	shared bool // it serves many cells, of which one has asked
+}
+
+// ask has the target answer. What was asked before, by this run or by another whose record is found, is read from there. Errors: those of the run,
+// retryable ones with the time to wait.
+func (a *Activities) ask(ctx context.Context, q asking) (reply, error) {
 	if !q.fresh {
-		if e, ok, err := a.before(ctx, q); err != nil || ok {
-			mine := e.Metadata[schemas.MetadataEval] == q.asker()
-			answer, err = a.answer(ctx, e, err)
-			return answer, mine && a.Attempt(ctx) > 1, err // what the attempt before has counted is lost with it
+		if r, ok, err := a.found(ctx, q); ok || err != nil {
+			return r, err
 		}
 	}
 	e, err := a.pay(ctx, q)
-	answer, err = a.answer(ctx, e, err)
-	return answer, err == nil, err
+	r := reply{own: q.asked(e)}
+	r.answer, err = a.answer(ctx, e, err)
+	r.paid = r.own && err == nil
+	return r, err
 }
 
-// asker is the evaluation in the record of a run.
-func (q asking) asker() string { return q.run.Suite + "/" + q.run.ID }
+// found is the answer that this evaluation got, or one that was cut off.
+func (a *Activities) found(ctx context.Context, q asking) (r reply, ok bool, err error) {
+	e, ok, err := a.before(ctx, q)
+	if err != nil || !ok {
+		return r, false, err
+	}
+	r.own = q.asked(e)
+	r.paid = r.own && a.Attempt(ctx) > 1 // what the attempt before has counted is lost with it
+	r.answer, err = a.answer(ctx, e, nil)
+	return r, true, err
+}
+
+// asked reports whether a record is of a call that this evaluation made.
+func (q asking) asked(e schemas.Exchange) bool {
+	return e.Metadata[schemas.MetadataEval] == q.evaluation()
+}
+
+func (q asking) evaluation() string { return q.run.Suite + "/" + q.run.ID }
 
 func (q asking) request() schemas.RunRequest {
 	return schemas.RunRequest{
 		Tenant: q.run.Tenant, RunID: q.own().id, Bundle: q.target.Bundle, Plan: q.target.Plan, Input: schemas.Content{Text: string(q.input)},
 		StartMS: q.start, Fresh: q.fresh, Batch: true, Release: q.target.Release, Label: q.target.Label, Key: q.run.Key, Charge: q.charge,
-		LogProbs: q.logProbs, Metadata: map[string]string{schemas.MetadataEval: q.asker(), schemas.MetadataPurpose: q.purpose},
+		LogProbs: q.logProbs, Metadata: map[string]string{schemas.MetadataEval: q.evaluation(), schemas.MetadataPurpose: q.purpose},
 	}
 }
 

@@ -7,7 +7,6 @@ import (
 	"strings"
 	"sync"
 
-	"github.com/tenuto-dev/tenuto/activities/internal/grader"
 	"github.com/tenuto-dev/tenuto/activities/provider/blob"
 	"github.com/tenuto-dev/tenuto/activities/suite"
 	"github.com/tenuto-dev/tenuto/schemas"
@@ -104,10 +103,12 @@ func (p *planner) installedEmbedder(kind string) (string, error) {
 	return p.plan.Embedder, nil
 }
 
-// asker answers the questions of graders about one cell: each is a recorded run of its own, named by what is asked and about what.
+// asker answers the questions of graders about one cell: each is a recorded run of its own, named by what is asked and about what. It is a
+// grader.Asker.
 type asker struct {
 	w    *batchWork
-	cell string // score identity
+	cell string              // score identity
+	knew *schemas.CellAnswer // the answer that is judged, where it was given to an earlier run: its graders may have answered too
 
 	mu    sync.Mutex
 	usage schemas.Usage
@@ -125,49 +126,6 @@ func (k *asker) grader(spelt string, embeds bool) (graderTarget, error) {
 		return g, schemas.Errorf(schemas.Internal, "the plan has no grader %s", name)
 	}
 	return g, nil
-}
-
-// Ask implements grader.Asker.
-func (k *asker) Ask(ctx context.Context, q grader.Question) (string, error) {
-	g, err := k.grader(q.Grader, false)
-	if err != nil {
-		return "", err
-	}
-	t, err := k.w.a.graderTarget(ctx, k.w.in.Run.Tenant, g)
-	if err != nil {
-		return "", err
-	}
-	messages := make([]message, len(q.Messages))
-	for i, m := range q.Messages {
-		messages[i] = message{Role: m.Role, Text: m.Text}
-	}
-	input, err := json.Marshal(map[string]any{"messages": messages})
-	if err != nil {
-		return "", schemas.Wrap(schemas.Internal, err, "the question of a grader cannot be kept")
-	}
-	id := schemas.EvalGradeID(digestOf(k.cell, g.Pin, q))
-	answer, asked, err := k.w.a.ask(ctx, asking{
-		run: k.w.in.Run, id: id, target: t, input: input, fresh: k.w.fresh, earlier: k.w.in.Earlier, purpose: q.Purpose, work: k.w,
-	})
-	if err != nil {
-		return "", err
-	}
-	k.note(answer, asked)
-	var text string
-	if json.Unmarshal(answer.Output, &text) != nil {
-		text = string(answer.Output)
-	}
-	return text, nil
-}
-
-// note counts what a grader's answer cost; what this run paid for is the run's too.
-func (k *asker) note(answer schemas.CellAnswer, asked bool) {
-	k.mu.Lock()
-	k.usage, k.cost, k.runs = k.usage.Add(answer.Usage), k.cost.Add(answer.Cost), append(k.runs, answer.RunID)
-	k.mu.Unlock()
-	if asked {
-		k.w.paid(answer.Usage, answer.Cost)
-	}
 }
 
 // Embed implements grader.Asker. Vectors are kept under the hash of model and text, so none is paid for twice.

@@ -9,6 +9,7 @@ import (
 	"math"
 	"reflect"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -57,6 +58,7 @@ func (a *Activities) Result(ctx context.Context, in schemas.JudgeRequest) (schem
 	if result.Warnings, err = a.warnings(ctx, in.Run, plan); err != nil {
 		return schemas.EvalJudgement{}, err
 	}
+	result.Warnings = append(result.Warnings, failuresOf(plan, in.Failed)...)
 	if in.MayRepeat && in.Request.MaxRepeat > 1 {
 		more, err := a.further(ctx, in, plan, result)
 		if err != nil || more.More > 0 {
@@ -142,6 +144,7 @@ type gathering struct {
 	columns  []schemas.EvalColumn
 	contests map[string]contest // by the place of a cell
 	compared *known
+	failed   map[int]schemas.EvalFailure // by column
 }
 
 func (a *Activities) gather(ctx context.Context, in schemas.JudgeRequest, plan stored) ([]schemas.CellRecord, error) {
@@ -172,6 +175,9 @@ func (g gathering) record(c planned) schemas.CellRecord {
 		out = failed
 	} else {
 		out.State, out.Pass, out.Score, out.Reason, out.Code = schemas.CellErrored, false, 0, notCompared, schemas.Unavailable
+		if why, ok := g.failed[schemas.EvalCompared]; ok && g.whole(contest) {
+			out.Reason, out.Code = why.Reason, why.Code
+		}
 	}
 	out.ID, out.Case, out.Column, out.Sample = c.ID, c.Case, c.Column, c.Sample
 	return out
@@ -186,6 +192,8 @@ func (g gathering) partial(c planned) schemas.CellRecord {
 		out.Reused = !k.own[c.ID.Score]
 	} else if failed, ok := g.errored[c.ID.Score]; ok {
 		out = failed
+	} else if why, ok := g.failed[c.Column]; ok {
+		out.State, out.Reason, out.Code = schemas.CellErrored, why.Reason, why.Code
 	} else {
 		out.State = schemas.CellNotRun
 	}
@@ -194,42 +202,64 @@ func (g gathering) partial(c planned) schemas.CellRecord {
 }
 
 // plannedCells reads the cells of a plan and of the rounds of a run, in the order in which they were made.
-func (a *Activities) plannedCells(ctx context.Context, in schemas.JudgeRequest, plan stored) ([]planned, error) {
-	cells, err := a.allOf(ctx, plan.Columns, schemas.EvalPlanPrefix(in.Run.Tenant, in.Run.Suite, in.Run.Plan), 0)
+func (a *Activities) plannedCells(ctx context.Context, in schemas.JudgeRequest, plan stored, g gathering) ([]planned, error) {
+	cells, err := a.firstCells(ctx, in, plan, g)
 	for n := 1; n <= in.Round && err == nil; n++ {
 		var r round
 		if r, err = a.roundOf(ctx, in.Run, n); err != nil {
 			break
 		}
 		var more []planned
-		more, err = a.allOf(ctx, r.Columns, schemas.EvalRunPrefix(in.Run.Tenant, in.Run.Suite, in.Run.ID), n)
+		more, _, err = a.allOf(ctx, r.Columns, schemas.EvalRunPrefix(in.Run.Tenant, in.Run.Suite, in.Run.ID), n, gathering{})
 		cells = append(cells, more...)
 	}
 	return cells, err
 }
 
-func (a *Activities) allOf(ctx context.Context, columns []schemas.EvalColumn, prefix string, number int) ([]planned, error) {
+// firstCells are those of the plan.
+func (a *Activities) firstCells(ctx context.Context, in schemas.JudgeRequest, plan stored, g gathering) ([]planned, error) {
+	cells, lost, err := a.allOf(ctx, plan.Columns, schemas.EvalPlanPrefix(in.Run.Tenant, in.Run.Suite, in.Run.Plan), 0, g)
+	if err != nil || len(lost) == 0 {
+		return cells, err
+	}
+	again, err := a.expanded(ctx, in, plan, lost)
+	cells = append(cells, again...)
+	slices.SortFunc(cells, func(a, b planned) int { return a.At - b.At })
+	return cells, err
+}
+
+// allOf reads the cells of columns, but for those that are beyond reading.
+func (a *Activities) allOf(
+	ctx context.Context, columns []schemas.EvalColumn, prefix string, number int, g gathering,
+) (all []planned, lost map[int]bool, err error) {
 	group, reading := errgroup.WithContext(ctx)
 	group.SetLimit(readsAtOnce)
-	read := make([][][]planned, len(columns))
+	read, missing := make([][][]planned, len(columns)), make([]atomic.Bool, len(columns))
 	for i, c := range columns {
 		read[i] = make([][]planned, c.Batches)
 		for n := range c.Batches {
 			group.Go(func() (err error) {
-				read[i][n], err = a.batch(reading, prefix, i, number, n)
+				if read[i][n], err = a.batch(reading, prefix, i, number, n); err != nil && g.beyond(reading, i, err) {
+					missing[i].Store(true)
+					return nil
+				}
 				return err
 			})
 		}
 	}
 	if err := group.Wait(); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	var all []planned
-	for _, batches := range read {
+	lost = map[int]bool{}
+	for i, batches := range read {
+		if missing[i].Load() {
+			lost[i] = true
+			continue
+		}
 		all = slices.Concat(append(batches, all)...)
 	}
 	slices.SortFunc(all, func(a, b planned) int { return a.At - b.At })
-	return all, nil
+	return all, lost, nil
 }
 
 // keep writes the files of a run, the summary last: whoever finds it finds them all. Then the plan is known where every cell has a result, and the

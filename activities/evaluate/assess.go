@@ -12,7 +12,7 @@ import (
 )
 
 // scoring judges one cell, or a contest, with k to answer what graders ask.
-func (w *batchWork) scoring(k *asker) Scoring {
+func (w *batchWork) scoring(k grader.Asker) Scoring {
 	return Scoring{Scorer: score.Scorer{Script: script.Engine{}}, Grader: grader.Grader{Asker: k, Render: render, Poster: w.a.Poster, Reasks: 1}}
 }
 
@@ -36,7 +36,7 @@ func render(template string, names map[string]any) (string, error) {
 
 // judge judges an answer by the assertions of its cell, and enters who was asked. Errors: of what cannot be judged.
 func (w *batchWork) judge(ctx context.Context, c planned, record *schemas.CellRecord) error {
-	k := &asker{w: w, cell: c.ID.Score}
+	k := &asker{w: w, cell: c.ID.Score, knew: c.Answer}
 	result, err := w.scoring(k).Assert(ctx, c.EvalCell, *record.Answer)
 	k.enter(record)
 	if err != nil {

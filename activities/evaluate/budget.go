@@ -150,11 +150,7 @@ func (a *Activities) admit(ctx context.Context, q asking) (budget.Permit, error)
 // admitPaid admits a run whose call is recorded: it is counted, and nothing is spent. Error: the shortage, of any other.
 func (a *Activities) admitPaid(ctx context.Context, q asking, short *shortage) (budget.Permit, error) {
 	q.start = q.run.StartMS
-	row, _, ok, err := a.Chains.Row(ctx, q.request())
-	if err != nil || !ok {
-		return nil, short
-	}
-	if _, ok, err = a.Records.Get(ctx, q.run.Tenant, schemas.CallKey(q.run.Tenant, row.Attempt)); err != nil || !ok {
+	if call, err := a.Chains.Row(ctx, q.request()); err != nil || call.Output == nil {
 		return nil, short
 	}
 	permit, err := a.Budgets.Admit(ctx, admission(q.run, func(context.Context) (schemas.Estimate, error) { return schemas.Estimate{}, nil }))
@@ -201,16 +197,17 @@ func (a *Activities) Room(ctx context.Context, in schemas.RoomRequest) (schemas.
 	return schemas.EvalRoom{AtMS: time.Now().UnixMilli()}, nil
 }
 
-// add counts a row of a batch, which costs half.
-func (l *listing) add(ctx context.Context, q asking) error {
+// priced is a call with what it may cost in a batch: half.
+func (l *listing) priced(ctx context.Context, q asking, call schemas.BulkCall) (listed, error) {
 	e, err := l.a.Prices.Estimate(ctx, q.run.Tenant, q.target.Bundle, schemas.Content{Text: string(q.input)})
-	if err != nil {
-		return err
-	}
 	e.Micros = (e.Micros + 1) / 2
+	return listed{call: call, bundle: q.target.Bundle.SHA256, cost: e}, err
+}
+
+// count adds up what an order may cost.
+func (l *listing) count(e schemas.Estimate) {
 	l.cost.Amount = l.cost.Add(e.Amount)
 	l.cost.Unknown = slices.Compact(slices.Sorted(slices.Values(append(l.cost.Unknown, e.Unknown...))))
-	return nil
 }
 
 // short says which budget has no room for the batches, nil where there is. What they turn out to cost counts when their responses are answers of
@@ -225,6 +222,6 @@ func (l *listing) short(ctx context.Context) (*schemas.EvalShort, error) {
 		return nil, err
 	}
 	short := (&shortage{cause: err, need: l.cost}).short()
-	short.Reason = fmt.Sprintf("%d calls in batches: %s", len(l.list.Rows), short.Reason)
+	short.Reason = fmt.Sprintf("%d calls in batches: %s", l.rows, short.Reason)
 	return short, nil
 }

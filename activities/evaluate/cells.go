@@ -185,17 +185,17 @@ func (w *batchWork) answer(ctx context.Context, c planned) (*schemas.CellAnswer,
 	if err != nil {
 		return nil, err
 	}
-	answer, asked, err := w.a.ask(ctx, asking{
+	r, err := w.a.ask(ctx, asking{
 		run: w.in.Run, id: schemas.EvalCallID(c.ID.Call), target: t, input: input, logProbs: c.LogProbs, fresh: w.fresh, earlier: w.in.Earlier, purpose: "answer",
 		work: w,
 	})
 	if err != nil {
 		return nil, err
 	}
-	if asked {
-		w.paid(answer.Usage, answer.Cost)
+	if r.paid {
+		w.paid(r.answer.Usage, r.answer.Cost)
 	}
-	return &answer, nil
+	return &r.answer, nil
 }
 
 // inputOf is the input of the chain that answers: the variables of the case, or the messages of the rendered prompt.

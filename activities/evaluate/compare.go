@@ -161,20 +161,25 @@ const notCompared = "its output was not compared: another output of the case is 
 
 // gathering reads what there is of a run's cells.
 func (a *Activities) gathering(ctx context.Context, in schemas.JudgeRequest, plan stored) (gathering, []planned, error) {
-	g := gathering{known: map[string]*known{}, errored: map[string]schemas.CellRecord{}, columns: plan.Columns, contests: map[string]contest{}}
+	g := gathering{
+		known: map[string]*known{}, errored: map[string]schemas.CellRecord{}, columns: plan.Columns, contests: map[string]contest{}, failed: failedIn(in),
+	}
 	var err error
-	for _, c := range plan.Columns {
+	for i, c := range plan.Columns {
 		if g.known[c.ID] != nil {
 			continue
 		}
-		if g.known[c.ID], err = a.knownOf(ctx, in.Run, c.ID); err != nil {
+		if g.known[c.ID], err = a.knownOf(ctx, in.Run, c.ID); err != nil && g.beyond(ctx, i, err) {
+			g.known[c.ID], err = newKnown(), nil
+		}
+		if err != nil {
 			return g, nil, err
 		}
 	}
 	if err := a.readErrors(ctx, in.Run, g.errored); err != nil {
 		return g, nil, err
 	}
-	cells, err := a.plannedCells(ctx, in, plan)
+	cells, err := a.plannedCells(ctx, in, plan, g)
 	if err != nil || plan.Comparisons == 0 {
 		return g, cells, err
 	}

@@ -6,6 +6,8 @@ import (
 	"context"
 	"sync"
 
+	"golang.org/x/sync/singleflight"
+
 	"github.com/tenuto-dev/tenuto/activities/internal/grader"
 	"github.com/tenuto-dev/tenuto/activities/provider/blob"
 	"github.com/tenuto-dev/tenuto/activities/provider/blob/registry"
@@ -16,8 +18,8 @@ import (
 type Chains interface {
 	// Line carries out a run whose steps follow one another, as far as it is one.
 	Line(ctx context.Context, in schemas.LineRequest) (schemas.LineOutcome, error)
-	// Row is the call that a run of one generate step makes first, for a batch; not ok for another run.
-	Row(ctx context.Context, in schemas.RunRequest) (row schemas.BulkRow, models schemas.Models, ok bool, err error)
+	// Row is the next call of a run of one generate step, for a batch, or its output where all its responses are recorded.
+	Row(ctx context.Context, in schemas.RunRequest) (schemas.BulkCall, error)
 	// Record keeps the record of a run that failed.
 	Record(ctx context.Context, in schemas.RecordRequest) (schemas.RunOutcome, error)
 }
@@ -75,4 +77,6 @@ type Activities struct {
 	results  kept[schemas.EvalResult]
 	graders  sync.Map // targets, by tenant and what they are
 	flights  flights
+	steps    kept[shared]
+	sharing  singleflight.Group // of answers that serve many cells
 }

@@ -43,6 +43,10 @@ type known struct {
 	own     map[string]bool                // score identities of what this run asked
 }
 
+func newKnown() *known {
+	return &known{scored: map[string]*schemas.CellRecord{}, answers: map[string]*schemas.CellAnswer{}, own: map[string]bool{}}
+}
+
 func (k *known) add(cells []schemas.CellRecord, own bool, answered func(schemas.CellRecord) bool) {
 	for i := range cells {
 		c := &cells[i]
@@ -84,7 +88,7 @@ func (a *Activities) knownOf(ctx context.Context, run schemas.EvalRun, column st
 	if err := group.Wait(); err != nil {
 		return nil, err
 	}
-	k := &known{scored: map[string]*schemas.CellRecord{}, answers: map[string]*schemas.CellAnswer{}, own: map[string]bool{}}
+	k := newKnown()
 	for i, cells := range all {
 		k.add(cells, strings.HasPrefix(list[i].Key, prefix+run.ID), func(c schemas.CellRecord) bool { return young(run, c, startOf(list[i].Key, prefix)) })
 	}

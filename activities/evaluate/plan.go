@@ -59,6 +59,7 @@ type planner struct {
 	written  *batches // nil while cells are only counted
 	at       int
 	want     map[place]span // in a further round: which samples of which cases
+	tell     func(planned)  // of every cell; may be nil
 }
 
 // Plan expands the suite of a run into cells and says what has to be done. A plan is kept under the hash of what it is, so the same suite over
@@ -323,6 +324,9 @@ func (p *planner) cell(ctx context.Context, cell schemas.EvalCell, fault error, 
 	fmt.Fprintf(p.sum, "%d %s\n", one.Column, one.ID.Score)
 	if p.written != nil {
 		p.written.add(ctx, one, p.columns[one.Column].ID)
+	}
+	if p.tell != nil {
+		p.tell(one)
 	}
 	return nil
 }

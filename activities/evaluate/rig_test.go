@@ -35,6 +35,23 @@ type rig struct {
 	journal *journal.Journal
 	attempt int
 	runs    int
+	says    func(model.Request) string // in place of the server, where it is not empty; may be nil
+}
+
+// spoken is a driver whose answers a test may give.
+type spoken struct {
+	model.Driver
+
+	r *rig
+}
+
+func (s spoken) Generate(ctx context.Context, in model.Request, emit model.Emit) (model.Response, error) {
+	if s.r.says != nil {
+		if text := s.r.says(in); text != "" {
+			return model.Response{Text: text, Model: in.Model, Finish: model.FinishStop, Usage: schemas.Usage{InputTokens: 10, OutputTokens: 5}}, nil
+		}
+	}
+	return s.Driver.Generate(ctx, in, emit)
 }
 
 // noModels is an installation without models.
@@ -66,7 +83,11 @@ func newRig(t *testing.T) *rig {
 		if def.Driver == schemas.DriverLocal {
 			return localmodel.Driver{}, nil
 		}
-		return openaimodel.New(openaimodel.Options{BaseURL: r.models.URL, APIKey: "any"})
+		driver, err := openaimodel.New(openaimodel.Options{BaseURL: r.models.URL, APIKey: "any"})
+		if r.says == nil {
+			return driver, err
+		}
+		return spoken{driver, r}, err
 	}
 	models := &fleet.Fleet{Open: open}
 	r.Activities = &evaluate.Activities{
@@ -76,6 +97,15 @@ func newRig(t *testing.T) *rig {
 		Budgets: &budget.Keeper{Source: budgets(nil)}, Prices: costs(0),
 	}
 	return r
+}
+
+// forget goes on as another process would.
+func (r *rig) forget() {
+	a := r.Activities
+	r.Activities = &evaluate.Activities{
+		Store: a.Store, Registry: a.Registry, Records: a.Records, Models: a.Models, Chains: a.Chains, Poster: a.Poster, Attempt: a.Attempt,
+		Budgets: a.Budgets, Prices: a.Prices,
+	}
 }
 
 // pack stores a suite of the models a and b.

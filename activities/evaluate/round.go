@@ -27,7 +27,7 @@ func (a *Activities) roundOf(ctx context.Context, run schemas.EvalRun, number in
 func (a *Activities) further(ctx context.Context, in schemas.JudgeRequest, plan stored, result schemas.EvalResult) (schemas.EvalJudgement, error) {
 	number := in.Round + 1
 	if kept, err := a.roundOf(ctx, in.Run, number); err == nil {
-		return schemas.EvalJudgement{More: kept.Cells, Columns: kept.Columns}, nil
+		return schemas.EvalJudgement{More: kept.Cells, Columns: kept.Columns, Bulk: in.Request.Bulk}, nil
 	} else if schemas.CodeOf(err) != schemas.NotFound {
 		return schemas.EvalJudgement{}, err
 	}
@@ -89,5 +89,5 @@ func (a *Activities) layOut(ctx context.Context, in schemas.JudgeRequest, p *pla
 	if _, err := blob.PutJSON(ctx, a.Store, roundKey(in.Run, number), r); err != nil {
 		return schemas.EvalJudgement{}, err
 	}
-	return schemas.EvalJudgement{More: r.Cells, Columns: r.Columns}, nil
+	return schemas.EvalJudgement{More: r.Cells, Columns: r.Columns, Bulk: in.Request.Bulk}, nil
 }

@@ -25,6 +25,23 @@ func TestRecordEvaluations(t *testing.T) {
 	recordPaused(t, h)
 	recordStopped(t, h)
 	recordBulk(t, h)
+	recordGraded(t, h)
+	record(t, h, "Evaluate-failed", endedID(t, h.lostColumn(t, "lost")))
+}
+
+func endedID(t *testing.T, run sdk.WorkflowRun) string {
+	t.Helper()
+	ended(t, run)
+	return run.GetID()
+}
+
+// recordGraded orders answers, and then what graders are asked about them.
+func recordGraded(t *testing.T, h *house) {
+	t.Helper()
+	server := httptest.NewServer(batchtest.NewHandler(batchtest.Options{Delay: time.Second, Replies: graded(3)}))
+	t.Cleanup(server.Close)
+	run := h.evaluation(t, schemas.EvalRequest{Suite: "bulk", Package: h.bulkPack(t, server.URL, gradedSuite(3)), Bulk: true})
+	record(t, h, "Evaluate-graded", endedID(t, run))
 }
 
 // TestRecordHeld records an evaluation for which a budget of the tenant has no room: it is looked at on a decision before it is raised, and after that.
@@ -138,7 +155,7 @@ func recordBulk(t *testing.T, h *house) {
 	run := h.evaluation(t, schemas.EvalRequest{Suite: "bulk", Package: h.bulkSuite(t, server.URL, 3), Bulk: true})
 	s := ended(t, run)
 	record(t, h, "Evaluate-bulk", run.GetID())
-	record(t, h, "Bulk-again", schemas.BulkID("default", schemas.EvalBulkID(schemas.EvalRun{ID: s.ID}, 0)))
+	record(t, h, "Bulk-again", schemas.BulkID("default", schemas.EvalBulkID(schemas.ColumnRequest{Run: schemas.EvalRun{ID: s.ID}}, 0)))
 }
 
 // evalState waits until a run is in a state.

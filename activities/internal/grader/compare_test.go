@@ -49,7 +49,7 @@ func TestSelectBest(t *testing.T) {
 // opinion answers battles by what it thinks of the texts, or by their place.
 type opinion func(first, second string) string
 
-func (o opinion) Ask(_ context.Context, q grader.Question) (string, error) {
+func (o opinion) Ask(_ context.Context, q grader.Question, _ func(string) error) (string, error) {
 	facts := factsOf(q)
 	first, _ := facts["first"].(string)
 	second, _ := facts["second"].(string)

@@ -29,12 +29,14 @@ type Question struct {
 	Purpose  string          `json:"purpose"`          // such as llm-rubric, or g-eval-steps
 	Messages []Message       `json:"messages"`
 	Schema   json.RawMessage `json:"schema"` // JSON Schema of the answer; it uses nothing but types, enumerations and required properties
+	Shared   bool            `json:"-"`      // it says nothing of what is judged: one answer serves all that ask it of the same model
 }
 
 // Asker answers questions. Implemented over runs of chains by activities/evaluate, and by recorded answers in tests. Errors keep their codes.
 type Asker interface {
-	// Ask returns what the model said: the whole text, not JSON that was found within it.
-	Ask(ctx context.Context, q Question) (string, error)
+	// Ask returns what the model said: the whole text, not JSON that was found within it. Usable says why an answer cannot be read: one that was
+	// recorded for somebody before, and cannot be, is asked for anew.
+	Ask(ctx context.Context, q Question, usable func(answer string) error) (string, error)
 	// Embed returns the vectors of texts, in their order. Grader is a model of embeddings, as a suite spells providers; empty is the suite's own.
 	Embed(ctx context.Context, grader string, texts []string) ([][]float64, error)
 }

@@ -22,7 +22,7 @@ type recorded struct {
 	embeds  [][]string
 }
 
-func (r *recorded) Ask(_ context.Context, q grader.Question) (string, error) {
+func (r *recorded) Ask(_ context.Context, q grader.Question, _ func(string) error) (string, error) {
 	r.asked = append(r.asked, q)
 	if r.fails != nil {
 		return "", r.fails

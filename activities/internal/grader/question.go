@@ -50,15 +50,20 @@ func (j judgement) askIn(ctx context.Context, p prompt, own form, facts []fact, 
 
 // put asks, and asks again where the answer cannot be read and the grader may be told so.
 func (j judgement) put(ctx context.Context, p prompt, messages []Message, read func(fields) error) error {
-	for again := 0; ; again++ {
-		answer, err := j.Asker.Ask(ctx, Question{Grader: j.a.Provider, Purpose: p.Purpose, Messages: messages, Schema: p.Form.Schema})
+	usable := func(answer string) error {
+		f, err := object(answer)
 		if err != nil {
 			return err
 		}
-		f, cause := object(answer)
-		if cause == nil {
-			cause = read(f)
+		return read(f)
+	}
+	for again := 0; ; again++ {
+		q := Question{Grader: j.a.Provider, Purpose: p.Purpose, Messages: messages, Schema: p.Form.Schema, Shared: p.Purpose == stepsPrompt.Purpose}
+		answer, err := j.Asker.Ask(ctx, q, usable)
+		if err != nil {
+			return err
 		}
+		cause := usable(answer)
 		if cause == nil {
 			return nil
 		}

@@ -171,17 +171,17 @@ func (p *Provider) CollectBatch(ctx context.Context, id string, batch Batch, eac
 	return p.normal(ctx, err)
 }
 
-// Recorded reports whether the response to a call is recorded. Codes: invalid, those of the records.
-func (p *Provider) Recorded(ctx context.Context, call Call) (bool, error) {
+// Recorded is the response to a call, if it is recorded. Codes: invalid, those of the records.
+func (p *Provider) Recorded(ctx context.Context, call Call) (resp Response, ok bool, err error) {
 	identity, err := Identity(p.Name, call)
 	if err != nil {
-		return false, err
+		return resp, false, err
 	}
 	if call.Records == nil {
 		call.Records = p.Records
 	}
 	record, ok, err := p.load(ctx, call, identity)
-	return ok && !record.Sent, err
+	return record.Response, ok && !record.Sent, err
 }
 
 // Record keeps a response that a batch brought as that of the call, so that Pay finds it. One that is there already stays: false is returned.

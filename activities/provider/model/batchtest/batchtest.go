@@ -16,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/tenuto-dev/tenuto/activities/provider/model"
 	"github.com/tenuto-dev/tenuto/activities/provider/model/modeltest"
 	"github.com/tenuto-dev/tenuto/schemas"
 )
@@ -52,6 +53,8 @@ type Options struct {
 	// Script is what happens to the first orders, in order; a zero Failure lets one pass. One with Drop or Cut takes the order and loses
 	// the answer.
 	Script []modeltest.Failure
+	// Replies answer the first rows and calls of OpenAI's interface, in order, as those of modeltest.
+	Replies []model.Response
 	// Refuse is the code with which OpenAI's batches fail as a whole, such as token_limit_exceeded; empty fails none.
 	Refuse string
 }
@@ -109,7 +112,7 @@ const (
 
 // NewHandler makes a handler.
 func NewHandler(o Options) *Handler {
-	h := &Handler{options: o, mux: http.NewServeMux(), chat: modeltest.NewHandler(modeltest.Options{}), script: o.Script, files: map[string][]byte{}}
+	h := &Handler{options: o, mux: http.NewServeMux(), chat: modeltest.NewHandler(modeltest.Options{Replies: o.Replies}), script: o.Script, files: map[string][]byte{}}
 	h.stats = Stats{Rows: map[string]int{}, Bodies: map[string]int{}}
 	h.mux.HandleFunc("GET "+StatsPath, func(w http.ResponseWriter, _ *http.Request) { reply(w, http.StatusOK, h.Stats()) })
 	h.mux.HandleFunc("/v1/chat/completions", h.single(h.chat.ServeHTTP))
