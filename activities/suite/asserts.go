@@ -15,7 +15,7 @@ import (
 
 // assertionTypes are the checks that a suite may ask for, without not-.
 var assertionTypes = strings.Fields(`equals contains contains-all contains-any icontains icontains-all icontains-any starts-with ends-with regex
-	is-json contains-json is-xml contains-xml is-html contains-html is-refusal javascript webhook levenshtein rouge-n rouge-l rouge-s bleu gleu
+	is-json contains-json is-xml contains-xml is-html contains-html is-sql contains-sql is-refusal javascript webhook levenshtein rouge-n rouge-l rouge-s bleu gleu
 	word-count similar similar:cosine similar:dot similar:euclidean perplexity perplexity-score cost latency finish-reason
 	llm-rubric model-graded-closedqa model-graded-factuality factuality g-eval answer-relevance context-faithfulness context-recall context-relevance
 	select-best max-score json-diff numeric-diff token-f1 word-error-rate ndcg recall precision mrr map battle`)
@@ -69,8 +69,6 @@ var refusedAssertions = map[string]string{
 	"search-rubric":                 "graders have no web search: use llm-rubric with the facts in it",
 	"skill-used":                    "agents' skills are not seen: use javascript over the output",
 	"conversation-relevance":        "cells do not see each other: use llm-rubric over one conversation",
-	"is-sql":                        "there is no SQL parser here: use javascript, or a webhook",
-	"contains-sql":                  "there is no SQL parser here: use javascript, or a webhook",
 	"is-valid-function-call":        "calls of functions are checked by the chain that makes them: use is-json with a schema",
 	"is-valid-openai-function-call": "calls of functions are checked by the chain that makes them: use is-json with a schema",
 	"is-valid-openai-tools-call":    "calls of functions are checked by the chain that makes them: use is-json with a schema",
