@@ -22,7 +22,7 @@ func sqlFault(base string, value any) string {
 		return "its value is an object with databaseType, allowedTables and allowedColumns"
 	}
 	for _, key := range slices.Sorted(maps.Keys(object)) {
-		fault := ""
+		var fault string
 		switch key {
 		case "databaseType":
 			fault = databaseFault(object[key])

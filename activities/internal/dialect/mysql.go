@@ -60,20 +60,24 @@ func (w *mysqlWalk) Enter(n ast.Node) (_ ast.Node, skip bool) {
 		w.beginSelect(n)
 	case *ast.SetOprStmt:
 		w.enter(selection{union: true})
-		n.With = w.with(n.With)
+		w.with(n.With)
+		n.With = nil
 	case *ast.SetOprSelectList:
 		w.enter(selection{union: true})
-		n.With = w.with(n.With)
+		w.with(n.With)
+		n.With = nil
 	case *ast.InsertStmt:
 		w.enter(selection{})
 		w.insert(n)
 	case *ast.UpdateStmt:
 		w.enter(selection{})
-		n.With = w.with(n.With)
+		w.with(n.With)
+		n.With = nil
 		w.update(n)
 	case *ast.DeleteStmt:
 		w.enter(selection{})
-		n.With = w.with(n.With)
+		w.with(n.With)
+		n.With = nil
 		w.remove(n)
 	case *ast.GroupByClause, *ast.HavingClause, *ast.OrderByClause:
 		w.tail(true)
@@ -127,13 +131,15 @@ func (w *mysqlWalk) beginSelect(n *ast.SelectStmt) {
 		}
 	}
 	w.enter(selection{outputs: outputs})
-	n.With = w.with(n.With)
+	w.with(n.With)
+	n.With = nil
 }
 
-// with visits queries with names, each of which sees those before it, and itself if it is recursive. They are not to be visited again.
-func (w *mysqlWalk) with(clause *ast.WithClause) *ast.WithClause {
+// with visits queries with names, each of which sees those before it, and itself if it is recursive. They are
+// not to be visited again.
+func (w *mysqlWalk) with(clause *ast.WithClause) {
 	if clause == nil {
-		return nil
+		return
 	}
 	for _, query := range clause.CTEs {
 		if clause.IsRecursive {
@@ -144,7 +150,6 @@ func (w *mysqlWalk) with(clause *ast.WithClause) *ast.WithClause {
 			w.name(query.Name.O)
 		}
 	}
-	return nil
 }
 
 // source adds what stands in FROM; it reports whether that is done with.

@@ -33,7 +33,9 @@ func postgres(ctx context.Context, text string) (*Uses, error) {
 		return nil, refused(err)
 	}
 	var tree struct {
-		Stmts []struct{ Stmt map[string]any }
+		Stmts []struct {
+			Stmt object `json:"stmt"`
+		} `json:"stmts"`
 	}
 	if err := json.Unmarshal([]byte(parsed), &tree); err != nil {
 		return nil, schemas.Wrap(schemas.Internal, err, "the tree of a parsed statement cannot be read")

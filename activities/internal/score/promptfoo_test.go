@@ -54,11 +54,13 @@ func TestPromptfoo(t *testing.T) {
 var circumstances = map[string]func(*testing.T, vector){
 	// The output is none at all, as the name says.
 	"is-refusal: should handle null output": func(t *testing.T, v vector) {
+		t.Helper()
 		compare(t, v, score.Output{LatencyMS: v.LatencyMS})
 	},
 	// A file with a script stands as the value of the assertion, and what the script returns takes its place. Files with scripts are refused here, so the script is
 	// run as it would be in an assertion of its own.
 	"contains: should use valueFromScript over renderedValue when available": func(t *testing.T, v vector) {
+		t.Helper()
 		value, fault, err := script.Engine{Time: time.Minute}.Run(t.Context(), "output.split(' ').at(-1)", v.Output, map[string]any{})
 		if fault != "" || err != nil {
 			t.Fatal(fault, err)
@@ -69,6 +71,7 @@ var circumstances = map[string]func(*testing.T, vector){
 	},
 	// A variable foo stands in the value, and holds what the model says.
 	"equals: should pass when assertion passes - with vars": func(t *testing.T, v vector) {
+		t.Helper()
 		template, err := nunjucks.Parse(v.Assertion.Value.(string))
 		if err != nil {
 			t.Fatal(err)
@@ -80,11 +83,13 @@ var circumstances = map[string]func(*testing.T, vector){
 	},
 	// The provider's answer came with metadata; the value of the assertion says which.
 	"equals: should pass metadata to assertion transform when available": func(t *testing.T, v vector) {
+		t.Helper()
 		metadata := map[string]any{"key": "value", "nested": map[string]any{"data": 123}}
 		compare(t, v, score.Output{Value: v.Output, Metadata: metadata})
 	},
 	// The case has variables, a prompt was sent, and the answer came with metadata.
 	"equals: should preserve existing context properties when adding metadata": func(t *testing.T, v vector) {
+		t.Helper()
 		compare(t, v, score.Output{Value: v.Output, Vars: map[string]any{"name": "Ada"}, Prompt: "Greet {{name}}", Metadata: map[string]any{"key": "value"}})
 		without := v.Assertion
 		without.Value = "Missing context properties"
@@ -92,6 +97,7 @@ var circumstances = map[string]func(*testing.T, vector){
 	},
 	// One output after the other is a fragment of HTML.
 	"is-html: should accept HTML fragments": func(t *testing.T, v vector) {
+		t.Helper()
 		for _, output := range []string{
 			"<section>No document type, no body</section>", "<h2>Head</h2>\n<p>Two elements, one after the other</p>", "<ol><li>one</li><li>two</li></ol>", "<hr>", "<img src='a.png'/>",
 			"<form action=/find><input name=q><button>Find</button></form>", "<my-card size=2>An element of the page's own</my-card>", " <em>within space</em> ",
@@ -101,6 +107,7 @@ var circumstances = map[string]func(*testing.T, vector){
 	},
 	// One output after the other has tags of another kind.
 	"contains-html: should detect various HTML tags": func(t *testing.T, v vector) {
+		t.Helper()
 		for _, output := range []string{
 			"<p>A paragraph</p>", "See <a href=\"/there\">there</a>.", "<img src=\"a.png\" />", "<h3>Head</h3>", "<div id=a><span>within</span></div>", "A <strong>strong</strong> word",
 			"<!doctype html><html><head><title>T</title></head><body>B</body></html>", "<input type=\"text\" value=\"x\">", "one<br/>two", "<table><tr><td>cell</td></tr></table>",
@@ -110,6 +117,7 @@ var circumstances = map[string]func(*testing.T, vector){
 		}
 	},
 	"contains-html: should not detect false positives": func(t *testing.T, v vector) {
+		t.Helper()
 		for _, output := range []string{
 			"No markup at all", "2 < 3, and 5 > 4", "ada@example.com", "a < b > c", "< p >", "a <placeholder> here", "if (a<b) { return c>d; }", "less than <$20", "Ada <ada@example.com>",
 		} {
@@ -117,6 +125,7 @@ var circumstances = map[string]func(*testing.T, vector){
 		}
 	},
 	"is-html: should fail when output is not valid HTML": func(t *testing.T, v vector) {
+		t.Helper()
 		for _, output := range []string{
 			"", "  ", "No markup at all", "A <b>bold</b> word", "Before <div>it</div>", "<div>it</div> after", "<?xml version=\"1.0\"?><a>XML</a>", "<nosuchtag>", "2 < 3, and 5 > 4",
 		} {
