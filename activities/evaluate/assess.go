@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 
+	"github.com/tenuto-dev/tenuto/activities/internal/dialect"
 	"github.com/tenuto-dev/tenuto/activities/internal/grader"
 	"github.com/tenuto-dev/tenuto/activities/internal/nunjucks"
 	"github.com/tenuto-dev/tenuto/activities/internal/score"
@@ -13,7 +14,7 @@ import (
 
 // scoring judges one cell, or a contest, with k to answer what graders ask.
 func (w *batchWork) scoring(k grader.Asker) Scoring {
-	return Scoring{Scorer: score.Scorer{Script: script.Engine{}}, Grader: grader.Grader{Asker: k, Render: render, Poster: w.a.Poster, Reasks: 1}}
+	return Scoring{Scorer: score.Scorer{Script: script.Engine{}, SQL: dialect.Reader{}}, Grader: grader.Grader{Asker: k, Render: render, Poster: w.a.Poster, Reasks: 1}}
 }
 
 // render renders a prompt that a suite wrote for its grader.

@@ -15,7 +15,7 @@ import (
 
 // assertionTypes are the checks that a suite may ask for, without not-.
 var assertionTypes = strings.Fields(`equals contains contains-all contains-any icontains icontains-all icontains-any starts-with ends-with regex
-	is-json contains-json is-xml contains-xml is-html contains-html is-refusal javascript webhook levenshtein rouge-n rouge-l rouge-s bleu gleu
+	is-json contains-json is-xml contains-xml is-html contains-html is-sql contains-sql is-refusal javascript webhook levenshtein rouge-n rouge-l rouge-s bleu gleu
 	word-count similar similar:cosine similar:dot similar:euclidean perplexity perplexity-score cost latency finish-reason
 	llm-rubric model-graded-closedqa model-graded-factuality factuality g-eval answer-relevance context-faithfulness context-recall context-relevance
 	select-best max-score json-diff numeric-diff token-f1 word-error-rate ndcg recall precision mrr map battle`)
@@ -67,10 +67,9 @@ var refusedAssertions = map[string]string{
 	"guardrails":                    "guardrails of vendors are not seen: use is-refusal",
 	"pi":                            "the scoring service pi is not called: use llm-rubric",
 	"search-rubric":                 "graders have no web search: use llm-rubric with the facts in it",
+	"agent-rubric":                  "agents' steps are not seen: use llm-rubric over the output",
 	"skill-used":                    "agents' skills are not seen: use javascript over the output",
 	"conversation-relevance":        "cells do not see each other: use llm-rubric over one conversation",
-	"is-sql":                        "there is no SQL parser here: use javascript, or a webhook",
-	"contains-sql":                  "there is no SQL parser here: use javascript, or a webhook",
 	"is-valid-function-call":        "calls of functions are checked by the chain that makes them: use is-json with a schema",
 	"is-valid-openai-function-call": "calls of functions are checked by the chain that makes them: use is-json with a schema",
 	"is-valid-openai-tools-call":    "calls of functions are checked by the chain that makes them: use is-json with a schema",
@@ -161,6 +160,8 @@ func (l *loader) checked(v *tree.Value, a schemas.Assertion, depth int) bool {
 		l.at(at, "there is no assertion `%s`: use one of %s", clip(a.Type), strings.Join(assertionTypes, ", "))
 	case base == "regex" && patternFault(a.Value) != "":
 		l.at(v, "the pattern cannot be used (%s): patterns have no look-around and no back references, so that they always end in time; use not-regex, or a javascript assertion", clip(patternFault(a.Value)))
+	case sqlFault(base, a.Value) != "":
+		l.at(at, "`%s` cannot be judged: %s", a.Type, sqlFault(base, a.Value))
 	case a.Weight != nil && *a.Weight < 0:
 		l.at(v, "the weight of an assertion is 0 or more")
 	default:

@@ -5,12 +5,8 @@ import (
 	"errors"
 	"io"
 	"maps"
-	"regexp"
 	"slices"
 	"strings"
-
-	"golang.org/x/net/html"
-	"golang.org/x/net/html/atom"
 
 	"github.com/tenuto-dev/tenuto/schemas"
 )
@@ -149,39 +145,4 @@ func fragments(text string) map[string]bool {
 		}
 	}
 	return paths
-}
-
-// document type, comment, or a tag of an element that HTML knows.
-var markup = regexp.MustCompile(`(?i)<!doctype html|<!--|</?([a-z][a-z0-9]*)[\s/>]`)
-
-// html looks for markup of HTML: a document type, a comment, or a tag of a known element. An output is HTML if besides it begins and ends
-// with markup.
-func (c check) html() (schemas.AssertionResult, error) {
-	found := false
-	for _, match := range markup.FindAllStringSubmatch(c.text, -1) {
-		found = found || match[1] == "" || atom.Lookup([]byte(strings.ToLower(match[1]))) != 0
-	}
-	if c.base == "contains-html" {
-		return c.holds(found, "Expected output to "+c.not()+"contain HTML content")
-	}
-	return c.holds(found && enclosed(c.text), "Expected output to "+c.not()+"be HTML")
-}
-
-// enclosed reports whether no text stands outside of elements.
-func enclosed(text string) bool {
-	tokens, open := html.NewTokenizer(strings.NewReader(text)), 0
-	for {
-		switch tokens.Next() {
-		case html.ErrorToken:
-			return true
-		case html.StartTagToken:
-			open++
-		case html.EndTagToken:
-			open = max(open-1, 0)
-		case html.TextToken:
-			if open == 0 && strings.TrimSpace(string(tokens.Text())) != "" {
-				return false
-			}
-		}
-	}
 }

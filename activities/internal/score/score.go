@@ -51,6 +51,7 @@ type Interpreter interface {
 // Scorer scores. The zero Scorer is ready; it refuses assertions that need what it lacks.
 type Scorer struct {
 	Script Interpreter // for javascript assertions and transforms
+	SQL    SQL         // for assertions on SQL
 }
 
 // Score judges output by one assertion. An assertion that does not hold is a result; errors are for assertions and outputs that cannot be
@@ -87,8 +88,11 @@ func (s Scorer) judge(ctx context.Context, a Assertion, output Output) (schemas.
 	if len(c.text) > maxText {
 		return schemas.AssertionResult{}, fault(a, "is for outputs of at most %d bytes, and this one has %d", maxText, len(c.text))
 	}
-	if base == "javascript" {
+	switch base {
+	case "javascript":
 		return s.javascript(ctx, c)
+	case "is-sql", "contains-sql":
+		return s.sql(ctx, c)
 	}
 	return c.judge()
 }
