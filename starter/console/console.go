@@ -14,6 +14,7 @@ import (
 
 	"github.com/tenuto-dev/tenuto/activities/provider/blob"
 	"github.com/tenuto-dev/tenuto/schemas"
+	"github.com/tenuto-dev/tenuto/starter/console/matrix"
 	"github.com/tenuto-dev/tenuto/starter/gateway/records"
 	"github.com/tenuto-dev/tenuto/starter/gateway/rest"
 )
@@ -52,6 +53,7 @@ type Console struct {
 	Deps
 	sessions *sessions
 	attempts attempts
+	results  *matrix.Shelf
 	handler  http.Handler
 }
 
@@ -65,7 +67,7 @@ var templates = template.Must(template.New("").ParseFS(pages, "pages/*.html"))
 
 // New makes a console.
 func New(deps Deps) *Console {
-	c := &Console{Deps: deps, sessions: newSessions(deps.Store, deps.Now), attempts: attempts{now: deps.Now}}
+	c := &Console{Deps: deps, sessions: newSessions(deps.Store, deps.Now), attempts: attempts{now: deps.Now}, results: matrix.NewShelf(deps.Store)}
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /console/{$}", func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/console", http.StatusSeeOther) })
 	mux.HandleFunc("GET /console", c.enter)
@@ -79,6 +81,8 @@ func New(deps Deps) *Console {
 	mux.HandleFunc("GET /console/evals/{suite}", c.signedIn(c.listEvals))
 	mux.HandleFunc("GET /console/evals/{suite}/{id}", c.signedIn(c.showEval))
 	mux.HandleFunc("GET /console/evals/{suite}/{id}/report", c.signedIn(c.showReport))
+	mux.HandleFunc("GET /console/evals/{suite}/{id}/cells/{cell}", c.signedIn(c.showCell))
+	mux.HandleFunc("GET /console/evals/{suite}/{id}/cells/{cell}/text/{part...}", c.signedIn(c.showCellText))
 	mux.HandleFunc("/console/", func(w http.ResponseWriter, r *http.Request) {
 		c.fail(w, r, schemas.Errorf(schemas.NotFound, "There is no such page."))
 	})
