@@ -301,7 +301,10 @@ func cellIn(m *matrix.Matrix, row, column int, base string) cellView {
 	view.Score, view.Flaky, view.Reused = scoreText(score), m.Flaky(row, column), c.Reused
 	view.Regressed = m.Regressed(row, column) != nil
 	view.Output = parts(line(c.Output, cellText))
-	if before, _, ok := m.Score(row, head.Twin); ok {
+	if len(samples) == 1 && (c.State == matrix.Errored || c.State == matrix.NotRun) {
+		view.Score = "" // it counts as 0, and nobody gave it
+	}
+	if before, _, ok := m.Score(row, head.Twin); ok && view.Score != "" {
 		view.Delta, view.Trend = deltaText(score - before)
 	}
 	if twin := m.Twin(at); twin >= 0 && c.Output != "" {

@@ -39,13 +39,15 @@ type Keys interface {
 
 // Deps are what a console works with. All are required.
 type Deps struct {
-	Runs   Runs
-	Evals  Evals
-	Keys   Keys
-	Store  *blob.Store    // the sessions' secret, sessions that ended, and texts beside records
-	Roles  []schemas.Role // who may look
-	Now    func() time.Time
-	Logger *zap.Logger
+	Runs      Runs
+	Evals     Evals
+	Labels    Labels
+	Schedules Schedules
+	Keys      Keys
+	Store     *blob.Store    // the sessions' secret, sessions that ended, and texts beside records
+	Roles     []schemas.Role // who may look
+	Now       func() time.Time
+	Logger    *zap.Logger
 }
 
 // Console serves the pages below /console. It is safe for concurrent use.
@@ -77,6 +79,8 @@ func New(deps Deps) *Console {
 	mux.HandleFunc("GET /console/runs", c.signedIn(c.listRuns))
 	mux.HandleFunc("GET /console/runs/{run}", c.signedIn(c.showRun))
 	mux.HandleFunc("GET /console/runs/{run}/text/{part...}", c.signedIn(c.showText))
+	mux.HandleFunc("GET /console/labels", c.signedIn(c.listLabels))
+	mux.HandleFunc("GET /console/labels/{chain}/{label}", c.signedIn(c.showLabel))
 	mux.HandleFunc("GET /console/evals", c.signedIn(c.listSuites))
 	mux.HandleFunc("GET /console/evals/{suite}", c.signedIn(c.listEvals))
 	mux.HandleFunc("GET /console/evals/{suite}/{id}", c.signedIn(c.showEval))
@@ -191,7 +195,7 @@ type frame struct {
 	Who     string // empty for nobody
 	Tenant  string
 	SignOut string
-	Here    string // evals, or the runs
+	Here    string // evals or labels, or the runs
 	Refresh int    // seconds after which the page is loaded anew; 0 for one that does not change
 }
 
