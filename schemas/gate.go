@@ -101,6 +101,7 @@ type GateClaim struct {
 	ID      string `json:"id"`
 	StartMS int64  `json:"start_ms"`
 	Release string `json:"release,omitempty"` // that is judged
+	Package string `json:"package,omitempty"` // hash
 	By      Actor  `json:"by,omitzero"`       // who asked first
 }
 

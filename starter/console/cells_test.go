@@ -271,7 +271,7 @@ func TestPagesStaySmall(t *testing.T) {
 	wide := filled(60)
 	for i := range 500 {
 		wide.Columns = append(wide.Columns, schemas.EvalColumn{Provider: schemas.EvalProvider{ID: fmt.Sprintf("m%d", i)}})
-		wide.Cells = append(wide.Cells, tried(1, 3+i, 0, true, 1, long))
+		wide.Cells = append(wide.Cells, tried(1, 3+i, 0, true, 1, long[:20_000]))
 	}
 	wide.Twins = nil
 	base = h.plantResult(h.plantEval("wide", 51, schemas.RulingFailed, 0.9), wide)
@@ -363,8 +363,9 @@ func TestBrowserGoesFromListToWaterfall(t *testing.T) {
 			b := browse(t, scripts)
 			b.signIn(h.URL)
 			b.do(chromedp.Click("nav a[href='/console/evals']"), chromedp.WaitVisible("a.here[href='/console/evals']"))
-			b.do(chromedp.Click("table.runs td.main a"), chromedp.WaitVisible("nav.crumbs"), chromedp.Click("td.main a"), chromedp.WaitVisible("table.cells"))
-			b.do(chromedp.SetValue("#state", "regressed"), chromedp.Submit("#state"), chromedp.WaitVisible("#state option[value=regressed][selected]"))
+			b.do(chromedp.Click("table.runs td.main a"), chromedp.WaitVisible("nav.crumbs"))
+			b.do(chromedp.Click("td.main a"), chromedp.WaitVisible("table.cells"))
+			b.do(chromedp.SetValue("#state", "regressed"), chromedp.Submit("#state"), chromedp.WaitReady("#state option[value=regressed][selected]"))
 			if got := b.text("table.cells"); !strings.Contains(got, "case-00003") || strings.Contains(got, "case-00011") {
 				t.Errorf("regressed are %s", got)
 			}

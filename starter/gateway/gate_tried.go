@@ -51,7 +51,7 @@ func (g *Gateway) triedGate(ctx context.Context, name registry.LabelName, key st
 		return rest.GateAttempt{}, err
 	}
 	out := rest.GateAttempt{
-		GateRun: rest.GateRun{GateEval: schemas.GateEval{Suite: suite, ID: claim.ID}, Report: evalReport(suite, claim.ID)},
+		GateRun: rest.GateRun{GateEval: schemas.GateEval{Suite: suite, ID: claim.ID, Package: claim.Package}, Report: evalReport(suite, claim.ID)},
 		Number:  number, Release: claim.Release, At: time.UnixMilli(claim.StartMS).UTC(), By: claim.By,
 	}
 	summary, err := g.evalSummary(ctx, name.Tenant, suite, claim.ID)
@@ -87,8 +87,8 @@ func judgedGate(out rest.GateAttempt, name registry.LabelName, s schemas.EvalSum
 			}
 		}
 	}
-	out.Package = s.Package
-	move := gatedMove{name: name, release: out.Release, requires: schemas.SuiteRequirement{Package: s.Package}}
+	out.Package = cmp.Or(out.Package, s.Package)
+	move := gatedMove{name: name, release: out.Release, requires: schemas.SuiteRequirement{Package: out.Package}}
 	out.Ruling, out.Reasons = move.ruling(s)
 	return out
 }
