@@ -32,7 +32,6 @@ type matrixView struct {
 	Pages      []pageLink
 	Across     []pageLink // further columns
 	LeftOut    string
-	Wide       bool
 	Unreadable string // why there is no matrix
 }
 
@@ -59,15 +58,13 @@ type rowView struct {
 
 // cellView is what came of a case under a column.
 type cellView struct {
-	Column, URL          string // URL is empty where there is no cell
-	State, Class, Says   string
-	Score, Delta, Trend  string // Trend is up or down
-	Regressed, Flaky     bool
-	Reused               bool
-	Output               []textPart
-	Reason               string
-	Baseline             bool
-	Samples, SamplesPass int
+	Column, URL         string // URL is empty where there is no cell
+	State, Class, Says  string
+	Score, Delta, Trend string // Trend is up or down
+	Regressed, Flaky    bool
+	Output              []textPart
+	Reason              string
+	Baseline            bool
 }
 
 // textPart is a part of an output; Only if the baseline's does not have it.
@@ -118,8 +115,8 @@ func (q cellQuery) at(base string, page, from int) string {
 	return base + "?" + values.Encode() + "#cells"
 }
 
-// query is the question to a matrix. What it does not know it leaves out.
-func (q *cellQuery) query(m *matrix.Matrix) matrix.Query {
+// query is the question to a matrix, and what is left of the one that was typed: what the matrix does not know is left out.
+func (q cellQuery) query(m *matrix.Matrix) (cellQuery, matrix.Query) {
 	if !slices.Contains(matrix.Conditions, q.State) {
 		q.State = matrix.AnyState
 	}
@@ -130,7 +127,7 @@ func (q *cellQuery) query(m *matrix.Matrix) matrix.Query {
 	if q.Order != "suite" {
 		q.Order = ""
 	}
-	return matrix.Query{State: q.State, Column: column, Words: q.Words, Suite: q.Order == "suite"}
+	return q, matrix.Query{State: q.State, Column: column, Words: q.Words, Suite: q.Order == "suite"}
 }
 
 // resultOf opens the cells of a run that ended.
@@ -169,8 +166,9 @@ func (c *Console) cellsOf(r *http.Request, v visit, suite, id string) (*matrixVi
 		}
 		return nil, err
 	}
-	view := &matrixView{Query: cellQueryOf(r.URL.Query())}
-	query := view.Query.query(m)
+	view := new(matrixView)
+	var query matrix.Query
+	view.Query, query = cellQueryOf(r.URL.Query()).query(m)
 	rows := m.Select(query)
 	base := evalURL(suite, id)
 	view.choices(m)
@@ -240,10 +238,10 @@ func (view *matrixView) page(found, all int, base string) {
 	view.Query.Page = min(view.Query.Page, last)
 	q := view.Query
 	from, to := (q.Page-1)*pageCases, min(q.Page*pageCases, found)
-	switch {
-	case found == 0:
+	switch found {
+	case 0:
 		view.Says = "No case of " + grouped(all) + " fits."
-	case found == all:
+	case all:
 		view.Says = "Cases " + grouped(from+1) + " to " + grouped(to) + " of " + grouped(all) + "."
 	default:
 		view.Says = "Cases " + grouped(from+1) + " to " + grouped(to) + " of the " + grouped(found) + " that fit, of " + grouped(all) + "."
@@ -294,11 +292,10 @@ func cellIn(m *matrix.Matrix, row, column int, base string) cellView {
 	}
 	c := m.Cells[at]
 	view.URL, view.State, view.Class = cellURL(base, at), c.State.String(), classOf(c.State)
-	view.Samples, view.SamplesPass = len(samples), passed
 	if len(samples) > 1 {
 		view.State = grouped(passed) + " of " + grouped(len(samples)) + " passed"
 	}
-	view.Score, view.Flaky, view.Reused = scoreText(score), m.Flaky(row, column), c.Reused
+	view.Score, view.Flaky = scoreText(score), m.Flaky(row, column)
 	view.Regressed = m.Regressed(row, column) != nil
 	view.Output = parts(line(c.Output, cellText))
 	if len(samples) == 1 && (c.State == matrix.Errored || c.State == matrix.NotRun) {

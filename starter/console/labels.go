@@ -53,11 +53,11 @@ type mark struct{ Text, Class string }
 
 // gateView is the run of a suite that a move waited for.
 type gateView struct {
-	Suite, URL, Ruling, Class  string
-	Release, At, Machine, By   string
-	Reasons                    []string
-	Doing, Done                string // how far it is, in words and in thousandths
-	Override, Reason, Baseline string
+	Suite, URL, Ruling, Class string
+	Release, At, Machine, By  string
+	Reasons                   []string
+	Doing, Done               string // how far it is, in words and in thousandths
+	Override, Reason          string
 }
 
 // listLabels shows all labels of the tenant.
@@ -110,7 +110,9 @@ func rowOfLabel(l rest.Label) labelRow {
 		set bool
 		mark
 	}{
-		{l.Protected, mark{"protected", ""}}, {l.Recalled, mark{"recalled: no run starts by it", "bad"}}, {l.Proposal != nil, mark{"a move waits for a second person", "warn"}},
+		{l.Protected, mark{"protected", ""}},
+		{l.Recalled, mark{"recalled: no run starts by it", "bad"}},
+		{l.Proposal != nil, mark{"a move waits for a second person", "warn"}},
 		{l.Gate != nil && l.Gate.Override, mark{"overridden", "warn"}},
 	} {
 		if m.set {
@@ -217,16 +219,15 @@ type requirementView struct{ Suite, URL, Baseline, Package, Age string }
 
 // entryView is an entry of a label's history.
 type entryView struct {
-	Number                int
-	What, Class           string
-	At, Machine, By, Why  string
-	Release, ReleaseURL   string
-	Before                string
-	Requires              []string
-	Gate                  []gateView
-	Proposed, ProposedBy  string
-	Recall                string
-	RequiresNone, Decided bool
+	What                 string
+	At, Machine, By, Why string
+	Release, ReleaseURL  string
+	Before               string
+	Requires             []string
+	Gate                 []gateView
+	Proposed, ProposedBy string
+	Recall               string
+	RequiresNone         bool
 }
 
 // showLabel shows a label: where it points, what stands before its moves, and what happened to it.
@@ -307,7 +308,7 @@ var entryNames = map[schemas.LabelEventKind]string{
 
 func entryOf(e rest.LabelEntry) entryView {
 	view := entryView{
-		Number: e.Number, What: cmp.Or(entryNames[e.Kind], string(e.Kind)), At: e.At.UTC().Format("2 Jan 2006 15:04"), Machine: e.At.UTC().Format(time.RFC3339),
+		What: cmp.Or(entryNames[e.Kind], string(e.Kind)), At: e.At.UTC().Format("2 Jan 2006 15:04"), Machine: e.At.UTC().Format(time.RFC3339),
 		By: whoOf(e.By), Why: clipped(e.Why, 2000), Gate: gatesOf(e.Gate), Recall: short(e.Recall),
 	}
 	if e.Release != e.Before {
@@ -322,9 +323,6 @@ func entryOf(e rest.LabelEntry) entryView {
 			view.Requires = append(view.Requires, r.Suite)
 		}
 		view.RequiresNone = len(e.Requires) == 0
-	}
-	if e.Gate != nil && e.Gate.Override {
-		view.Class = "overridden"
 	}
 	return view
 }
