@@ -2,6 +2,7 @@ package schemas
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 )
 
@@ -99,11 +100,39 @@ func (r SuiteRequirement) BaselineOf(release string) string {
 type GateClaim struct {
 	ID      string `json:"id"`
 	StartMS int64  `json:"start_ms"`
+	Release string `json:"release,omitempty"` // that is judged
+	Package string `json:"package,omitempty"` // hash
+	By      Actor  `json:"by,omitzero"`       // who asked first
 }
 
 // GateClaimKey is the claim of a run for the move of a label, as it stands after an entry of its history, to a release. A round follows one that
 // ended without a verdict.
 func GateClaimKey(tenant, chain, label string, number int, release string, r SuiteRequirement, round int) string {
 	digest := Hash([]byte(strings.Join([]string{release, r.Package, r.Baseline}, "\n")))
-	return fmt.Sprintf("%sgates/%s/%s/%010d/%s-%s-%03d.json", TenantPrefix(tenant), chain, label, number, r.Suite, digest[:32], round)
+	return fmt.Sprintf("%s%010d/%s-%s-%03d.json", GateClaimsPrefix(tenant, chain, label), number, r.Suite, digest[:32], round)
+}
+
+// GateClaimsPrefix is where the claims of a label are, by the number of its last entry when they were made.
+func GateClaimsPrefix(tenant, chain, label string) string {
+	return fmt.Sprintf("%sgates/%s/%s/", TenantPrefix(tenant), chain, label)
+}
+
+// GateClaimsFrom is the key after which the claims are that were made at an entry of a label's history and later.
+func GateClaimsFrom(tenant, chain, label string, number int) string {
+	return fmt.Sprintf("%s%010d/", GateClaimsPrefix(tenant, chain, label), max(number, 0))
+}
+
+// GateClaimOf reads a key of [GateClaimKey]: the number of the label's entry, and the suite.
+func GateClaimOf(key string) (number int, suite string, ok bool) {
+	parts := strings.Split(key, "/")
+	if len(parts) < 2 {
+		return 0, "", false
+	}
+	number, err := strconv.Atoi(parts[len(parts)-2])
+	words := strings.Split(strings.TrimSuffix(parts[len(parts)-1], ".json"), "-")
+	if err != nil || len(words) < 3 {
+		return 0, "", false
+	}
+	suite = strings.Join(words[:len(words)-2], "-")
+	return number, suite, CheckSuite(suite) == nil
 }

@@ -14,6 +14,7 @@ import (
 
 	"github.com/tenuto-dev/tenuto/activities/provider/blob"
 	"github.com/tenuto-dev/tenuto/schemas"
+	"github.com/tenuto-dev/tenuto/starter/console/matrix"
 	"github.com/tenuto-dev/tenuto/starter/gateway/records"
 	"github.com/tenuto-dev/tenuto/starter/gateway/rest"
 )
@@ -38,13 +39,15 @@ type Keys interface {
 
 // Deps are what a console works with. All are required.
 type Deps struct {
-	Runs   Runs
-	Evals  Evals
-	Keys   Keys
-	Store  *blob.Store    // the sessions' secret, sessions that ended, and texts beside records
-	Roles  []schemas.Role // who may look
-	Now    func() time.Time
-	Logger *zap.Logger
+	Runs      Runs
+	Evals     Evals
+	Labels    Labels
+	Schedules Schedules
+	Keys      Keys
+	Store     *blob.Store    // the sessions' secret, sessions that ended, and texts beside records
+	Roles     []schemas.Role // who may look
+	Now       func() time.Time
+	Logger    *zap.Logger
 }
 
 // Console serves the pages below /console. It is safe for concurrent use.
@@ -52,6 +55,7 @@ type Console struct {
 	Deps
 	sessions *sessions
 	attempts attempts
+	results  *matrix.Shelf
 	handler  http.Handler
 }
 
@@ -65,7 +69,7 @@ var templates = template.Must(template.New("").ParseFS(pages, "pages/*.html"))
 
 // New makes a console.
 func New(deps Deps) *Console {
-	c := &Console{Deps: deps, sessions: newSessions(deps.Store, deps.Now), attempts: attempts{now: deps.Now}}
+	c := &Console{Deps: deps, sessions: newSessions(deps.Store, deps.Now), attempts: attempts{now: deps.Now}, results: matrix.NewShelf(deps.Store)}
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /console/{$}", func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/console", http.StatusSeeOther) })
 	mux.HandleFunc("GET /console", c.enter)
@@ -75,10 +79,14 @@ func New(deps Deps) *Console {
 	mux.HandleFunc("GET /console/runs", c.signedIn(c.listRuns))
 	mux.HandleFunc("GET /console/runs/{run}", c.signedIn(c.showRun))
 	mux.HandleFunc("GET /console/runs/{run}/text/{part...}", c.signedIn(c.showText))
+	mux.HandleFunc("GET /console/labels", c.signedIn(c.listLabels))
+	mux.HandleFunc("GET /console/labels/{chain}/{label}", c.signedIn(c.showLabel))
 	mux.HandleFunc("GET /console/evals", c.signedIn(c.listSuites))
 	mux.HandleFunc("GET /console/evals/{suite}", c.signedIn(c.listEvals))
 	mux.HandleFunc("GET /console/evals/{suite}/{id}", c.signedIn(c.showEval))
 	mux.HandleFunc("GET /console/evals/{suite}/{id}/report", c.signedIn(c.showReport))
+	mux.HandleFunc("GET /console/evals/{suite}/{id}/cells/{cell}", c.signedIn(c.showCell))
+	mux.HandleFunc("GET /console/evals/{suite}/{id}/cells/{cell}/text/{part...}", c.signedIn(c.showCellText))
 	mux.HandleFunc("/console/", func(w http.ResponseWriter, r *http.Request) {
 		c.fail(w, r, schemas.Errorf(schemas.NotFound, "There is no such page."))
 	})
@@ -187,7 +195,7 @@ type frame struct {
 	Who     string // empty for nobody
 	Tenant  string
 	SignOut string
-	Here    string // evals, or the runs
+	Here    string // evals or labels, or the runs
 	Refresh int    // seconds after which the page is loaded anew; 0 for one that does not change
 }
 

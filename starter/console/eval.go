@@ -1,14 +1,12 @@
 package console
 
 import (
-	"context"
 	"net/http"
 	"strconv"
 	"time"
 
 	"go.uber.org/zap"
 
-	"github.com/tenuto-dev/tenuto/activities/provider/blob"
 	"github.com/tenuto-dev/tenuto/schemas"
 	"github.com/tenuto-dev/tenuto/starter/gateway/rest"
 )
@@ -36,6 +34,7 @@ type evalView struct {
 	Paused   string // command that decides
 	Problem  *problem
 	Report   string
+	Matrix   *matrixView
 }
 
 // showEval shows what a run of a suite came to, or how far it is.
@@ -58,6 +57,10 @@ func (c *Console) showEval(w http.ResponseWriter, r *http.Request, v visit) {
 	case found.Summary != nil:
 		view.Reasons, view.Warnings, view.Facts = found.Summary.Reasons, found.Summary.Warnings, summaryFacts(*found.Summary)
 		view.Report = evalURL(suite, found.ID) + "/report"
+		if view.Matrix, err = c.cellsOf(r, v, suite, found.ID); err != nil {
+			c.fail(w, r, err)
+			return
+		}
 	case found.Failure != nil:
 		view.Problem = &problem{Code: found.Failure.Code, Message: found.Failure.Message, Advice: found.Failure.Advice}
 	default:
@@ -138,22 +141,6 @@ func summaryFacts(s schemas.EvalSummary) []fact {
 const reportPolicy = "sandbox allow-same-origin allow-top-navigation-by-user-activation; default-src 'none'; style-src 'unsafe-inline'; img-src data:; " +
 	"form-action 'none'; base-uri 'none'; frame-ancestors 'none'"
 
-// reportOf finds the report of a run, which may be that of an earlier one that found the same.
-func (c *Console) reportOf(ctx context.Context, tenant, suite, id string) (key string, bytes int64, err error) {
-	key = schemas.EvalFileKey(tenant, suite, id, schemas.EvalFileHTML)
-	info, err := c.Store.Stat(ctx, key)
-	if err == nil || schemas.CodeOf(err) != schemas.NotFound {
-		return key, info.Bytes, err
-	}
-	summary, fault := blob.GetJSON[schemas.EvalSummary](ctx, c.Store, schemas.Ref{Key: schemas.EvalSummaryKey(tenant, suite, id)})
-	if fault != nil || summary.SameAs == "" {
-		return key, 0, err
-	}
-	key = schemas.EvalFileKey(tenant, suite, summary.SameAs, schemas.EvalFileHTML)
-	info, err = c.Store.Stat(ctx, key)
-	return key, info.Bytes, err
-}
-
 // showReport shows the report of a run that ended, as it was written.
 func (c *Console) showReport(w http.ResponseWriter, r *http.Request, v visit) {
 	suite, err := suiteOf(r, v)
@@ -162,7 +149,7 @@ func (c *Console) showReport(w http.ResponseWriter, r *http.Request, v visit) {
 	}
 	key, size := "", int64(0)
 	if err == nil {
-		key, size, err = c.reportOf(r.Context(), v.key.Tenant, suite, r.PathValue("id"))
+		key, size, err = c.evalFile(r.Context(), v.key.Tenant, suite, r.PathValue("id"), schemas.EvalFileHTML)
 	}
 	if err != nil {
 		if schemas.CodeOf(err) == schemas.NotFound {

@@ -33,7 +33,9 @@ const (
 
 type suitesView struct {
 	frame
-	Suites []suiteRow
+	Suites    []suiteRow
+	Schedules []scheduleView
+	Problem   string // with the schedules
 }
 
 // suiteRow is a suite in the list.
@@ -76,6 +78,7 @@ func (c *Console) listSuites(w http.ResponseWriter, r *http.Request, v visit) {
 		}
 		view.Suites = append(view.Suites, row)
 	}
+	view.Schedules, view.Problem = c.schedules(r, v)
 	c.render(w, http.StatusOK, "suites.html", view)
 }
 

@@ -32,12 +32,16 @@ type text struct {
 
 // texts are those of a page, which together are bounded.
 type texts struct {
-	run   string
-	start int64
-	shown int
+	link  func(part string) string // address of a whole text
+	shown int                      // bytes
 }
 
-func newTexts(run string, start int64) *texts { return &texts{run: run, start: start} }
+// newTexts are those of a run.
+func newTexts(run string, start int64) *texts {
+	return &texts{link: func(part string) string {
+		return "/console/runs/" + url.PathEscape(run) + "/text/" + part + "?" + url.Values{"start": {strconv.FormatInt(start, 10)}}.Encode()
+	}}
+}
 
 // text shows a text, JSON in lines.
 func (p *texts) text(part, title, s string) *text {
@@ -50,18 +54,14 @@ func (p *texts) text(part, title, s string) *text {
 	p.shown += len(shown)
 	t := &text{Title: title, Shown: shown, Size: bytesOf(size)}
 	if !whole {
-		t.Whole, t.Part = p.url(part), shown != ""
+		t.Whole, t.Part = p.link(part), shown != ""
 	}
 	return t
 }
 
 // elsewhere is a text that stands beside the record.
 func (p *texts) elsewhere(part, title string, size int) *text {
-	return &text{Title: title, Size: bytesOf(size), Whole: p.url(part)}
-}
-
-func (p *texts) url(part string) string {
-	return "/console/runs/" + url.PathEscape(p.run) + "/text/" + part + "?" + url.Values{"start": {strconv.FormatInt(p.start, 10)}}.Encode()
+	return &text{Title: title, Size: bytesOf(size), Whole: p.link(part)}
 }
 
 // clip cuts a text to at most n bytes at the end of a character.
@@ -113,9 +113,14 @@ func (c *Console) showText(w http.ResponseWriter, r *http.Request, v visit) {
 		c.fail(w, r, err)
 		return
 	}
+	plain(w, inLines(data))
+}
+
+// plain answers with a text that a browser does nothing with but show it.
+func plain(w http.ResponseWriter, text string) {
 	w.Header().Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
-	_, _ = w.Write(tame([]byte(inLines(data)))) //nolint:gosec // it is plain text and must not be sniffed; the caller may be gone
+	_, _ = w.Write(tame([]byte(text))) //nolint:gosec // it is plain text and must not be sniffed; the caller may be gone
 }
 
 // part finds a text: input, output, steps/3/output, or steps/3/turns/0/calls/1/request/2.

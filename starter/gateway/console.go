@@ -3,8 +3,10 @@ package gateway
 import (
 	"context"
 	"net/http"
+	"slices"
 	"time"
 
+	"github.com/tenuto-dev/tenuto/activities/provider/blob/registry"
 	"github.com/tenuto-dev/tenuto/schemas"
 	"github.com/tenuto-dev/tenuto/starter/console"
 	"github.com/tenuto-dev/tenuto/starter/gateway/records"
@@ -14,7 +16,7 @@ import (
 // consoleRoutes serves the pages for people. They are no part of the API, and its description does not have them.
 func (g *Gateway) consoleRoutes(mux *http.ServeMux) {
 	pages := console.New(console.Deps{
-		Runs: consoleRuns{g}, Evals: consoleEvals{g}, Keys: consoleKeys{g.keys}, Store: g.store, Roles: services, Now: g.now, Logger: g.log,
+		Runs: consoleRuns{g}, Evals: consoleEvals{g}, Labels: consoleLabels{g}, Schedules: consoleSchedules{g}, Keys: consoleKeys{g.keys}, Store: g.store, Roles: services, Now: g.now, Logger: g.log,
 	})
 	mux.Handle("/console", pages)
 	mux.Handle("/console/", pages)
@@ -54,6 +56,40 @@ func (c consoleEvals) Runs(ctx context.Context, tenant, suite, cursor string, li
 // Show implements console.Evals.
 func (c consoleEvals) Show(ctx context.Context, tenant, suite, id string) (rest.Eval, error) {
 	return c.gateway.evalStands(ctx, tenant, suite, id, 0)
+}
+
+// consoleLabels finds labels for the console.
+type consoleLabels struct{ gateway *Gateway }
+
+// Labels implements console.Labels.
+func (c consoleLabels) Labels(ctx context.Context, tenant string) ([]rest.Label, error) {
+	return c.gateway.allLabels(ctx, tenant)
+}
+
+// History implements console.Labels.
+func (c consoleLabels) History(ctx context.Context, tenant, chain, label string, before, limit int) ([]rest.LabelEntry, error) {
+	events, err := c.gateway.registry.History(ctx, registry.LabelName{Tenant: tenant, Chain: chain, Label: label}, before, limit)
+	var entries []rest.LabelEntry
+	for _, e := range events {
+		entries = append(entries, entryOf(e))
+	}
+	return entries, err
+}
+
+// Gates implements console.Labels.
+func (c consoleLabels) Gates(ctx context.Context, tenant, chain, label string, from, limit int) ([]rest.GateAttempt, error) {
+	return c.gateway.triedGates(ctx, registry.LabelName{Tenant: tenant, Chain: chain, Label: label}, from, limit)
+}
+
+// consoleSchedules finds schedules for the console.
+type consoleSchedules struct{ gateway *Gateway }
+
+// Schedules implements console.Schedules. As in the API, operators see them.
+func (c consoleSchedules) Schedules(ctx context.Context, key schemas.APIKey) ([]rest.Schedule, error) {
+	if !slices.ContainsFunc(operators, key.May) {
+		return nil, nil
+	}
+	return c.gateway.schedulesOf(ctx, key.Tenant)
 }
 
 // consoleKeys finds API keys for the console.

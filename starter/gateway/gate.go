@@ -125,7 +125,7 @@ func (g *Gateway) gateRun(ctx context.Context, m gatedMove) (rest.GateRun, error
 // claimGate is the run that stands for the move; the same for all who ask for it.
 func (g *Gateway) claimGate(ctx context.Context, m gatedMove, round int) (claim schemas.GateClaim, err error) {
 	key := schemas.GateClaimKey(m.name.Tenant, m.name.Chain, m.name.Label, m.tip.Number, m.release, m.requires, round)
-	mine := schemas.GateClaim{ID: newID(), StartMS: g.now().UnixMilli()}
+	mine := schemas.GateClaim{ID: newID(), StartMS: g.now().UnixMilli(), Release: m.release, Package: m.requires.Package, By: m.by}
 	data, err := g.store.Get(ctx, key)
 	if err != nil && schemas.CodeOf(err) == schemas.NotFound {
 		created, err := g.store.PutIfAbsent(ctx, key, encode(mine))

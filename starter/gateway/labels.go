@@ -109,44 +109,51 @@ func proposalOf(p *schemas.LabelProposal) *rest.LabelProposal {
 	return &rest.LabelProposal{Number: p.Number, Release: p.Release, Undo: p.Undo, By: p.By, At: time.UnixMilli(p.AtMS).UTC(), Why: p.Why, Gate: p.Gate}
 }
 
-func (g *Gateway) labelsOf(ctx context.Context, chain string) ([]rest.Label, error) {
+func (g *Gateway) labelsOf(ctx context.Context, tenant, chain string) ([]rest.Label, error) {
 	labels := []rest.Label{}
-	names, err := g.registry.Labels(ctx, caller(ctx).Tenant, chain)
+	names, err := g.registry.Labels(ctx, tenant, chain)
 	if err != nil {
 		return nil, err
 	}
-	for _, name := range names {
-		tip, err := g.registry.Label(ctx, labelOf(ctx, chain, name))
+	for _, label := range names {
+		name := registry.LabelName{Tenant: tenant, Chain: chain, Label: label}
+		tip, err := g.registry.Label(ctx, name)
 		if err != nil {
 			return nil, err
 		}
-		labels = append(labels, labelStands(labelOf(ctx, chain, name), tip))
+		labels = append(labels, labelStands(name, tip))
 	}
 	return labels, nil
+}
+
+// allLabels are those of all chains of a tenant.
+func (g *Gateway) allLabels(ctx context.Context, tenant string) ([]rest.Label, error) {
+	chains, err := g.registry.LabeledChains(ctx, tenant)
+	if err != nil {
+		return nil, err
+	}
+	all := []rest.Label{}
+	for _, chain := range chains {
+		labels, err := g.labelsOf(ctx, tenant, chain)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, labels...)
+	}
+	return all, nil
 }
 
 func (g *Gateway) listLabels(ctx context.Context, in *labelsInput) (*pageOutput[rest.Label], error) {
 	if err := schemas.CheckChain(in.Chain); err != nil {
 		return nil, err
 	}
-	labels, err := g.labelsOf(ctx, in.Chain)
+	labels, err := g.labelsOf(ctx, caller(ctx).Tenant, in.Chain)
 	return &pageOutput[rest.Label]{rest.Page[rest.Label]{Items: labels}}, err
 }
 
 func (g *Gateway) listAllLabels(ctx context.Context, _ *struct{}) (*pageOutput[rest.Label], error) {
-	chains, err := g.registry.LabeledChains(ctx, caller(ctx).Tenant)
-	if err != nil {
-		return nil, err
-	}
-	out := &pageOutput[rest.Label]{rest.Page[rest.Label]{Items: []rest.Label{}}}
-	for _, chain := range chains {
-		labels, err := g.labelsOf(ctx, chain)
-		if err != nil {
-			return nil, err
-		}
-		out.Body.Items = append(out.Body.Items, labels...)
-	}
-	return out, nil
+	labels, err := g.allLabels(ctx, caller(ctx).Tenant)
+	return &pageOutput[rest.Label]{rest.Page[rest.Label]{Items: labels}}, err
 }
 
 func (g *Gateway) showLabel(ctx context.Context, in *labelInput) (*labelOutput, error) {

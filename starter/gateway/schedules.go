@@ -106,15 +106,18 @@ func (g *Gateway) showSchedule(ctx context.Context, in *scheduleInput) (*schedul
 }
 
 func (g *Gateway) listSchedules(ctx context.Context, _ *struct{}) (*pageOutput[rest.Schedule], error) {
-	entries, err := g.timetable().List(ctx, caller(ctx).Tenant)
-	if err != nil {
-		return nil, err
-	}
-	out := &pageOutput[rest.Schedule]{rest.Page[rest.Schedule]{Items: []rest.Schedule{}}}
+	schedules, err := g.schedulesOf(ctx, caller(ctx).Tenant)
+	return &pageOutput[rest.Schedule]{rest.Page[rest.Schedule]{Items: schedules}}, err
+}
+
+// schedulesOf says how the schedules of a tenant stand.
+func (g *Gateway) schedulesOf(ctx context.Context, tenant string) ([]rest.Schedule, error) {
+	entries, err := g.timetable().List(ctx, tenant)
+	schedules := []rest.Schedule{}
 	for _, e := range entries {
-		out.Body.Items = append(out.Body.Items, scheduleStands(e))
+		schedules = append(schedules, scheduleStands(e))
 	}
-	return out, nil
+	return schedules, err
 }
 
 // putSchedule makes a schedule what it is to be. What runs is the package: the request leaves out what the workflow knows better, its id and start.

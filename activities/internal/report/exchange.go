@@ -22,7 +22,7 @@ type exchange struct {
 
 type exchangeSide struct {
 	Column, State string
-	Output        []segment
+	Output        []Segment
 	Detail        *pageDetail
 	Run           exchangeRun
 	Graders       []exchangeRun
@@ -52,10 +52,10 @@ func (v *view) exchangeOf(cell, before int) *exchange {
 			outputs[k] = clip(outputText(a.Output), exchangeBytes)
 		}
 	}
-	parts := [][]segment{{{Text: outputs[0]}}}
+	parts := [][]Segment{{{Text: outputs[0]}}}
 	if len(shown) == 2 {
-		ours, theirs := difference(outputs[0], outputs[1])
-		parts = [][]segment{ours, theirs}
+		ours, theirs := Difference(outputs[0], outputs[1])
+		parts = [][]Segment{ours, theirs}
 	}
 	for k, i := range shown {
 		c := v.Cells[i]
@@ -84,8 +84,8 @@ func (v *view) partner(cell int) int {
 	return -1
 }
 
-// segment is a part of a text; Only if the other text does not have it.
-type segment struct {
+// Segment is a part of a text; Only if the text that it is compared with does not have it.
+type Segment struct {
 	Text string
 	Only bool
 }
@@ -95,11 +95,11 @@ var words = regexp.MustCompile(`\s+|[\pL\pN_]+|[^\s]`)
 // mostWords bounds the texts of which differences are looked for, because the time is their product.
 const mostWords = 600
 
-// difference marks the words that only one of two texts has, by their longest common subsequence. Texts too long for it have no marks.
-func difference(a, b string) (ours, theirs []segment) {
+// Difference marks the words that only one of two texts has, by their longest common subsequence. Texts too long for it have no marks.
+func Difference(a, b string) (ours, theirs []Segment) {
 	x, y := words.FindAllString(a, -1), words.FindAllString(b, -1)
 	if len(x) > mostWords || len(y) > mostWords {
-		return []segment{{Text: a}}, []segment{{Text: b}}
+		return []Segment{{Text: a}}, []Segment{{Text: b}}
 	}
 	longest := common(x, y)
 	i, k := 0, 0
@@ -137,10 +137,10 @@ func common(x, y []string) [][]uint16 {
 	return lengths
 }
 
-func grow(parts []segment, word string, only bool) []segment {
+func grow(parts []Segment, word string, only bool) []Segment {
 	if n := len(parts); n > 0 && parts[n-1].Only == only {
 		parts[n-1].Text += word
 		return parts
 	}
-	return append(parts, segment{word, only})
+	return append(parts, Segment{word, only})
 }

@@ -20,7 +20,7 @@ func Failing(r schemas.EvalResult) []schemas.EvalFailing {
 		state  schemas.CellState
 		reason string
 	}
-	names, resting, places := columnNames(r.Columns), restingOn(r), map[key]int{}
+	names, resting, places := ColumnNames(r.Columns), restingOn(r), map[key]int{}
 	var out []schemas.EvalFailing
 	cells := slices.SortedFunc(slices.Values(r.Cells), func(a, b schemas.CellRecord) int { // the same whatever their order
 		return cmp.Or(cmp.Compare(a.Case.ID, b.Case.ID), cmp.Compare(a.Column, b.Column), cmp.Compare(a.Sample, b.Sample))

@@ -51,7 +51,7 @@ const bins = 20
 func newView(r schemas.EvalResult) (*view, error) {
 	v := &view{EvalResult: r, rank: map[string]int{}, groups: map[place][]int{}, regressed: map[place]bool{}, flaky: map[place]bool{}}
 	v.resting = restingOn(r)
-	for i, name := range columnNames(r.Columns) {
+	for i, name := range ColumnNames(r.Columns) {
 		c := column{Index: i, Name: name, Pin: r.Columns[i].Pin, Baseline: r.Columns[i].Baseline, Twin: -1}
 		if i < len(r.Twins) && r.Twins[i] < len(r.Columns) {
 			c.Twin = max(r.Twins[i], -1)
@@ -140,8 +140,8 @@ func (c *column) quantile(q float64) (float64, bool) {
 	return c.Latencies[min(int(q*float64(len(c.Latencies))), len(c.Latencies)-1)], true
 }
 
-// columnNames are what columns are called, each differently.
-func columnNames(columns []schemas.EvalColumn) []string {
+// ColumnNames are what columns are called, each differently.
+func ColumnNames(columns []schemas.EvalColumn) []string {
 	const most = 80
 	names, seen := make([]string, len(columns)), map[string]int{}
 	for i, c := range columns {
