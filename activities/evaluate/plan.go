@@ -138,28 +138,6 @@ func (p *planner) prepare(ctx context.Context) error {
 	return p.baseline(ctx)
 }
 
-// distinct refuses providers that no result could tell apart.
-func distinct(providers []suite.Provider) error {
-	seen := map[string]bool{}
-	for _, v := range providers {
-		if name := v.ID + "\n" + v.Label; seen[name] {
-			return schemas.Errorf(schemas.Invalid, "the suite has the provider %s twice: give each a `label`, so that results can tell them apart", v.Title())
-		}
-		seen[v.ID+"\n"+v.Label] = true
-	}
-	return nil
-}
-
-func everyProvider(s *suite.Suite) []suite.Provider {
-	all := slices.Clone(s.Providers)
-	for i := range s.Cases {
-		if own := s.Cases[i].Provider; own != nil {
-			all = append(all, *own)
-		}
-	}
-	return all
-}
-
 func (p *planner) provide(ctx context.Context, from suite.Provider) error {
 	if _, ok := p.pins[from.ID]; ok {
 		return nil
