@@ -120,7 +120,7 @@ func (c *Console) showText(w http.ResponseWriter, r *http.Request, v visit) {
 func plain(w http.ResponseWriter, text string) {
 	w.Header().Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
-	_, _ = w.Write(tame([]byte(text))) //nolint:gosec // it is plain text and must not be sniffed; the caller may be gone
+	_, _ = w.Write(tame([]byte(text))) // the caller may be gone
 }
 
 // part finds a text: input, output, steps/3/output, or steps/3/turns/0/calls/1/request/2.
