@@ -368,7 +368,7 @@ func (c *Console) showCellText(w http.ResponseWriter, r *http.Request, v visit) 
 		c.fail(w, r, err)
 		return
 	}
-	plain(w, inLines(data))
+	plain(w, r, inLines(data))
 }
 
 // cellPart finds a text: input, input/2, output, vars or reason.

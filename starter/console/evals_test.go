@@ -193,7 +193,7 @@ func TestBrowserShowsEvals(t *testing.T) {
 			if got := b.text("nav a.here"); got != "Evals" {
 				t.Errorf("one is at %q", got)
 			}
-			b.do(chromedp.Click("table.runs a"), chromedp.WaitVisible("h1"))
+			b.do(chromedp.Click("table.runs a"), chromedp.WaitVisible("nav.crumbs"))
 			b.picture("eval-suite")
 			b.do(chromedp.Click(fmt.Sprintf("a[href$='%s']", last.ID)), chromedp.WaitVisible("dl.inline"))
 			if got := b.text("main"); !strings.Contains(got, "worse by 12 %") || !strings.Contains(got, "<script>alert(1)</script>") {

@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+	"time"
 	"unicode/utf8"
 
 	"github.com/tenuto-dev/tenuto/activities/provider/blob"
@@ -113,14 +114,14 @@ func (c *Console) showText(w http.ResponseWriter, r *http.Request, v visit) {
 		c.fail(w, r, err)
 		return
 	}
-	plain(w, inLines(data))
+	plain(w, r, inLines(data))
 }
 
 // plain answers with a text that a browser does nothing with but show it.
-func plain(w http.ResponseWriter, text string) {
+func plain(w http.ResponseWriter, r *http.Request, text string) {
 	w.Header().Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
-	_, _ = w.Write(tame([]byte(text))) // the caller may be gone
+	http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(tame([]byte(text))))
 }
 
 // part finds a text: input, output, steps/3/output, or steps/3/turns/0/calls/1/request/2.
